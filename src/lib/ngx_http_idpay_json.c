@@ -1,0 +1,123 @@
+
+/*
+ * Copyright (C) 2026 idpay contributors
+ */
+
+
+#include "lib/ngx_http_idpay_json.h"
+
+#include <cjson/cJSON.h>
+
+
+static ngx_int_t ngx_http_idpay_json_bounded(u_char *text, size_t len);
+
+
+ngx_int_t
+ngx_http_idpay_json_member(u_char *text, size_t len, const ngx_str_t *names,
+    const ngx_str_t **found)
+{
+    cJSON            *json, *item;
+    ngx_int_t         rc;
+    const char       *end;
+    const ngx_str_t  *name;
+
+    if (ngx_http_idpay_json_bounded(text, len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    json = cJSON_ParseWithLengthOpts((char *) text, len, &end, 0);
+    if (json == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_DECLINED;
+
+    if (!cJSON_IsObject(json)) {
+        rc = NGX_ERROR;
+        goto done;
+    }
+
+    /* another parser may read on where this one has stopped */
+
+    while (end < (char *) text + len) {
+        if (*end != ' ' && *end != '\t' && *end != CR && *end != LF) {
+            rc = NGX_ERROR;
+            goto done;
+        }
+
+        end++;
+    }
+
+    cJSON_ArrayForEach(item, json) {
+
+        for (name = names; name->len; name++) {
+
+            if (ngx_strcasecmp((u_char *) item->string, name->data) == 0) {
+                *found = name;
+                rc = NGX_OK;
+                goto done;
+            }
+        }
+    }
+
+done:
+
+    cJSON_Delete(json);
+
+    return rc;
+}
+
+
+/*
+ * The depth is limited before the recursive parser sees the text.  A NUL is
+ * refused: cJSON would end a name at it, which another parser might not.
+ */
+
+static ngx_int_t
+ngx_http_idpay_json_bounded(u_char *text, size_t len)
+{
+    u_char      *p, *last;
+    ngx_uint_t   depth, quoted;
+
+    depth = 0;
+    quoted = 0;
+    last = text + len;
+
+    for (p = text; p < last; p++) {
+
+        switch (*p) {
+
+        case '\0':
+            return NGX_ERROR;
+
+        case '\\':
+            if (quoted) {
+                p++;
+            }
+
+            break;
+
+        case '"':
+            quoted = !quoted;
+            break;
+
+        case '{':
+        case '[':
+            if (!quoted && ++depth > NGX_HTTP_IDPAY_JSON_MAX_DEPTH) {
+                return NGX_ERROR;
+            }
+
+            break;
+
+        case '}':
+        case ']':
+            if (!quoted && depth) {
+                depth--;
+            }
+
+            break;
+        }
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,33 @@
+
+/*
+ * Copyright (C) 2026 idpay contributors
+ *
+ * PassportReader session API v1: a key pair with Basic authentication, every
+ * call is a POST.  The prefixes are parts of the values; they also tell a
+ * public key and a secret that were swapped.
+ */
+
+
+#include "provider/ngx_http_idpay_provider.h"
+
+
+static const ngx_http_idpay_scheme_t  ngx_http_idpay_passportreader_scheme = {
+    2,
+    { { ngx_string("public_key"), ngx_string("public-key-") },
+      { ngx_string("secret"), ngx_string("secret-") } },
+    1,
+    { { NGX_HTTP_IDPAY_FIELD_BASIC, ngx_string("Authorization"),
+        ngx_null_string, 0 } }
+};
+
+
+const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader = {
+    ngx_string("passportreader"),
+    &ngx_http_idpay_passportreader_scheme,
+    NULL,                                  /* drop headers */
+    NULL,                                  /* drop arguments */
+    NULL,                                  /* refuse members */
+    NULL,                                  /* paths */
+    NGX_HTTP_POST,                         /* methods */
+    ngx_string("POST")
+};

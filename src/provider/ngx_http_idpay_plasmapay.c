@@ -1,0 +1,37 @@
+
+/*
+ * Copyright (C) 2026 idpay contributors
+ *
+ * PlasmaPay Business API v1: a static key as a bearer token.  The provider
+ * takes the key from the argument "apiKey" as well, on every endpoint.
+ */
+
+
+#include "provider/ngx_http_idpay_provider.h"
+
+
+static const ngx_http_idpay_scheme_t  ngx_http_idpay_plasmapay_scheme = {
+    1,
+    { { ngx_string("api_key"), ngx_null_string } },
+    1,
+    { { NGX_HTTP_IDPAY_FIELD_BEARER, ngx_string("Authorization"),
+        ngx_null_string, 0 } }
+};
+
+
+static const ngx_str_t  ngx_http_idpay_plasmapay_drop_args[] = {
+    ngx_string("apikey"),
+    ngx_null_string
+};
+
+
+const ngx_http_idpay_preset_t  ngx_http_idpay_plasmapay = {
+    ngx_string("plasmapay"),
+    &ngx_http_idpay_plasmapay_scheme,
+    NULL,                                  /* drop headers */
+    ngx_http_idpay_plasmapay_drop_args,    /* drop arguments */
+    NULL,                                  /* refuse members */
+    NULL,                                  /* paths */
+    0,                                     /* methods */
+    ngx_null_string
+};

@@ -1,0 +1,394 @@
+
+/*
+ * Copyright (C) 2026 idpay contributors
+ */
+
+
+#include "request/ngx_http_idpay_attempt.h"
+
+#include "request/ngx_http_idpay_screen.h"
+
+
+static ngx_int_t ngx_http_idpay_attempt_handler(ngx_http_request_t *sr);
+static ngx_int_t ngx_http_idpay_attempt_headers(ngx_http_request_t *r,
+    ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx);
+static ngx_int_t ngx_http_idpay_attempt_args(ngx_http_request_t *r,
+    ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx);
+static ngx_int_t ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
+    ngx_http_idpay_credential_t *credential);
+static ngx_chain_t **ngx_http_idpay_attempt_slice(ngx_pool_t *pool,
+    ngx_chain_t **ll, u_char *start, u_char *end);
+static ngx_int_t ngx_http_idpay_attempt_done(ngx_http_request_t *sr,
+    void *data, ngx_int_t rc);
+
+
+ngx_int_t
+ngx_http_idpay_attempt_start(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_http_request_t          *sr;
+    ngx_http_post_subrequest_t  *ps;
+
+    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
+    if (ps == NULL) {
+        return NGX_ERROR;
+    }
+
+    ps->handler = ngx_http_idpay_attempt_done;
+    ps->data = ctx;
+
+    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, ps,
+                            NGX_HTTP_SUBREQUEST_CLONE
+                            |NGX_HTTP_SUBREQUEST_BACKGROUND)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->attempt = sr;
+
+    ngx_http_set_ctx(sr, ctx, ngx_http_idpay_module);
+
+    sr->loc_conf = ctx->ilcf->attempt_conf;
+    sr->content_handler = ngx_http_idpay_attempt_handler;
+
+    /* the proxy module is to write the request as if it were the caller's */
+
+    sr->internal = r->internal;
+    sr->quoted_uri = r->quoted_uri;
+    sr->upstream_states = r->upstream_states;
+
+    /* a provider that switches protocols must not get the caller's socket */
+
+    sr->headers_in.upgrade = NULL;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_idpay_attempt_handler(ngx_http_request_t *sr)
+{
+    ngx_int_t              rc;
+    ngx_http_request_t    *r;
+    ngx_http_idpay_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
+    r = ctx->request;
+
+    if (ngx_http_idpay_attempt_headers(r, sr, ctx) != NGX_OK
+        || ngx_http_idpay_attempt_args(r, sr, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ctx->ilcf->proxy_handler(sr);
+
+    /* for the variables of the upstream module */
+
+    r->upstream = sr->upstream;
+    r->upstream_states = sr->upstream_states;
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_idpay_attempt_headers(ngx_http_request_t *r, ngx_http_request_t *sr,
+    ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header, *h;
+
+    if (ngx_list_init(&sr->headers_in.headers, r->pool, 16,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (ngx_http_idpay_screen_header(ctx->iucf->drop_headers,
+                                         &header[i].key))
+        {
+            continue;
+        }
+
+        h = ngx_list_push(&sr->headers_in.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = header[i];
+    }
+
+    /* what earlier phases have set is part of the answer */
+
+    part = &r->headers_out.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        h = ngx_list_push(&sr->headers_out.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = header[i];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_idpay_attempt_args(ngx_http_request_t *r, ngx_http_request_t *sr,
+    ngx_http_idpay_ctx_t *ctx)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_int_t   rc;
+    ngx_str_t   args, rest;
+
+    rc = ngx_http_idpay_screen_args(r->pool, ctx->iucf->drop_args, &r->args,
+                                    &rest);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        sr->args = rest;
+    }
+
+    if (!r->valid_unparsed_uri) {
+        return NGX_OK;
+    }
+
+    /* all behind the first "?" is sent, nginx's own "args" may end earlier */
+
+    p = ngx_strlchr(r->unparsed_uri.data,
+                    r->unparsed_uri.data + r->unparsed_uri.len, '?');
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    p++;
+    len = p - r->unparsed_uri.data;
+
+    args.data = p;
+    args.len = r->unparsed_uri.len - len;
+
+    rc = ngx_http_idpay_screen_args(r->pool, ctx->iucf->drop_args, &args,
+                                    &rest);
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (rest.len == 0) {
+        sr->unparsed_uri.len = len - 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, len + rest.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    sr->unparsed_uri.data = p;
+    sr->unparsed_uri.len = len + rest.len;
+
+    p = ngx_cpymem(p, r->unparsed_uri.data, len);
+    ngx_memcpy(p, rest.data, rest.len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *uscf)
+{
+    ngx_http_idpay_ctx_t            *ctx;
+    ngx_http_idpay_upstream_conf_t  *iucf;
+
+    iucf = ngx_http_conf_upstream_srv_conf(uscf, ngx_http_idpay_module);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_idpay_module);
+
+    if (ctx == NULL || ctx->attempt != r || ctx->iucf != iucf) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "idpay: upstream \"%V\" is a provider, "
+                      "\"idpay_pass\" alone may use it", &iucf->name);
+        return NGX_ERROR;
+    }
+
+    if (iucf->init_peer(r, uscf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->attempts++;
+
+    return ngx_http_idpay_attempt_inject(r, ctx->credential);
+}
+
+
+static ngx_int_t
+ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
+    ngx_http_idpay_credential_t *credential)
+{
+    u_char               *uri_end, *line_end, *sep;
+    ngx_buf_t            *b;
+    ngx_chain_t          *head, *body, **ll;
+    ngx_http_upstream_t  *u;
+
+    u = sr->upstream;
+
+    b = u->request_bufs->buf;
+    body = u->request_bufs->next;
+
+    uri_end = u->uri.data + u->uri.len;
+    line_end = ngx_strlchr(uri_end, b->last, LF);
+
+    if (line_end == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, sr->connection->log, 0,
+                      "idpay: no request line to put a credential behind");
+        return NGX_ERROR;
+    }
+
+    line_end++;
+    head = NULL;
+    ll = &head;
+
+    if (credential->args.len) {
+        sep = (u_char *) (ngx_strlchr(u->uri.data, uri_end, '?') ? "&" : "?");
+
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, b->pos, uri_end);
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, sep, sep + 1);
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, credential->args.data,
+                             credential->args.data + credential->args.len);
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, uri_end, line_end);
+
+    } else {
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, b->pos, line_end);
+    }
+
+    if (credential->headers.len) {
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll,
+                       credential->headers.data,
+                       credential->headers.data + credential->headers.len);
+    }
+
+    if (ll == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the header's own buffer goes on with what is behind the request line */
+
+    *ll = u->request_bufs;
+    u->request_bufs->next = body;
+    u->request_bufs = head;
+
+    b->start = line_end;
+    b->pos = line_end;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Adds a buffer of its own for bytes that are only read.  It has a "start",
+ * since the upstream module sends a request again from there.  Returns where
+ * to go on, or NULL if there is no memory, then or before.
+ */
+
+static ngx_chain_t **
+ngx_http_idpay_attempt_slice(ngx_pool_t *pool, ngx_chain_t **ll, u_char *start,
+    u_char *end)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (ll == NULL) {
+        return NULL;
+    }
+
+    b = ngx_calloc_buf(pool);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    cl = ngx_alloc_chain_link(pool);
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    b->start = start;
+    b->pos = start;
+    b->last = end;
+    b->end = end;
+    b->memory = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    *ll = cl;
+
+    return &cl->next;
+}
+
+
+static ngx_int_t
+ngx_http_idpay_attempt_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
+{
+    ngx_http_idpay_ctx_t *ctx = data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, sr->connection->log, 0,
+                   "idpay attempt done: %i, buffered:%d", rc, sr->buffered);
+
+    if (rc == NGX_ERROR
+        || rc == NGX_HTTP_REQUEST_TIME_OUT
+        || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
+        || sr->connection->error)
+    {
+        /* the caller's request is terminated */
+        return rc;
+    }
+
+    if (sr->buffered) {
+        /* called again when all is sent */
+        return NGX_OK;
+    }
+
+    ctx->attempt = NULL;
+    ctx->rc = rc;
+
+    if (ngx_http_post_request(ctx->request, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
