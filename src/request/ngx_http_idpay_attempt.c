@@ -14,6 +14,7 @@ static ngx_int_t ngx_http_idpay_attempt_headers(ngx_http_request_t *r,
     ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx);
 static ngx_int_t ngx_http_idpay_attempt_args(ngx_http_request_t *r,
     ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx);
+static ngx_int_t ngx_http_idpay_attempt_input_init(void *data);
 static ngx_int_t ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
     ngx_http_idpay_credential_t *credential);
 static ngx_chain_t **ngx_http_idpay_attempt_slice(ngx_pool_t *pool,
@@ -68,7 +69,6 @@ ngx_http_idpay_attempt_start(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 static ngx_int_t
 ngx_http_idpay_attempt_handler(ngx_http_request_t *sr)
 {
-    ngx_int_t              rc;
     ngx_http_request_t    *r;
     ngx_http_idpay_ctx_t  *ctx;
 
@@ -81,14 +81,7 @@ ngx_http_idpay_attempt_handler(ngx_http_request_t *sr)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ctx->ilcf->proxy_handler(sr);
-
-    /* for the variables of the upstream module */
-
-    r->upstream = sr->upstream;
-    r->upstream_states = sr->upstream_states;
-
-    return rc;
+    return ctx->ilcf->proxy_handler(sr);
 }
 
 
@@ -252,7 +245,35 @@ ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
 
     ctx->attempts++;
 
+    /* for the variables of the upstream module, and its output filter */
+
+    ctx->request->upstream = r->upstream;
+    ctx->request->upstream_states = r->upstream_states;
+
+    ctx->input_filter_init = r->upstream->input_filter_init;
+    r->upstream->input_filter_init = ngx_http_idpay_attempt_input_init;
+
     return ngx_http_idpay_attempt_inject(r, ctx->credential);
+}
+
+
+/*
+ * The body goes to the caller's request directly: the event pipe writes for
+ * nobody but the request that has the connection.
+ */
+
+static ngx_int_t
+ngx_http_idpay_attempt_input_init(void *data)
+{
+    ngx_http_request_t *sr = data;
+
+    ngx_http_idpay_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
+
+    sr->upstream->pipe->output_ctx = ctx->request;
+
+    return ctx->input_filter_init(data);
 }
 
 

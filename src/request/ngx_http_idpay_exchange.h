@@ -40,7 +40,10 @@ typedef struct {
     ngx_uint_t                       attempts;   /* started */
     ngx_int_t                        rc;         /* of the last attempt */
 
-    /* the bytes of an error that may be the begin of a secret */
+    ngx_int_t                      (*input_filter_init)(void *data);
+                                                 /* the proxy module's */
+
+    /* the last bytes of an error's body that may begin a secret */
 
     u_char                          *held;
     size_t                           held_len;

@@ -3,30 +3,30 @@
  * Copyright (C) 2026 idpay contributors
  *
  * What an attempt brings becomes the answer to the caller's request here.  The
- * filters below this one see the caller's request only, header and body, as
- * they would with plain "proxy_pass".
+ * filters see the caller's request only, header and body, as they would with
+ * plain "proxy_pass".
  */
 
 
 #include "request/ngx_http_idpay_attempt.h"
 
 
-/* bytes, of the buffers in which an error's body is searched for secrets */
-
-#define NGX_HTTP_IDPAY_REDACT_BUFFER  8192
-
-
-static ngx_int_t ngx_http_idpay_header_filter(ngx_http_request_t *sr);
+static ngx_int_t ngx_http_idpay_header_filter(ngx_http_request_t *r);
 static void ngx_http_idpay_filter_move(ngx_http_request_t *sr,
     ngx_http_request_t *r);
 static void ngx_http_idpay_filter_error(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
-static ngx_int_t ngx_http_idpay_body_filter(ngx_http_request_t *sr,
+static ngx_int_t ngx_http_idpay_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
+    ngx_http_idpay_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_idpay_filter_redact(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_chain_t *in);
-static ngx_chain_t *ngx_http_idpay_filter_buf(ngx_http_request_t *r,
-    ngx_http_idpay_ctx_t *ctx);
+static ngx_int_t ngx_http_idpay_filter_held(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx, ngx_buf_t *b, ngx_uint_t last,
+    ngx_chain_t ***ll);
+static ngx_int_t ngx_http_idpay_filter_buf(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx, ngx_buf_t *b, ngx_chain_t ***ll);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -34,18 +34,19 @@ static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 static ngx_int_t
-ngx_http_idpay_header_filter(ngx_http_request_t *sr)
+ngx_http_idpay_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
-    ngx_http_request_t    *r;
+    ngx_http_request_t    *sr;
     ngx_http_idpay_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_idpay_module);
 
-    if (ctx == NULL || ctx->attempt != sr) {
-        return ngx_http_next_header_filter(sr);
+    if (ctx == NULL || ctx->attempt != r) {
+        return ngx_http_next_header_filter(r);
     }
 
+    sr = r;
     r = ctx->request;
 
     ngx_http_idpay_filter_move(sr, r);
@@ -54,29 +55,12 @@ ngx_http_idpay_header_filter(ngx_http_request_t *sr)
         ngx_http_idpay_filter_error(r, ctx);
     }
 
-    if (r->err_status) {
-        r->headers_out.status = r->err_status;
-        r->headers_out.status_line.len = 0;
-    }
-
     ctx->passed = 1;
     sr->header_sent = 1;
 
-    rc = ngx_http_next_header_filter(r);
+    rc = ngx_http_send_header(r);
 
     sr->header_only = r->header_only;
-
-    /* what the filters below want of a body, the copy filter is to know */
-
-    if (r->main_filter_need_in_memory || r->filter_need_in_memory
-        || ctx->redact)
-    {
-        sr->filter_need_in_memory = 1;
-    }
-
-    if (r->filter_need_temporary) {
-        sr->filter_need_temporary = 1;
-    }
 
     return rc;
 }
@@ -140,10 +124,14 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             i = 0;
         }
 
-        ngx_http_idpay_redact_bytes(redact, h[i].key.data, h[i].key.len, 1);
         ngx_http_idpay_redact_bytes(redact, h[i].value.data, h[i].value.len,
                                     1);
     }
+
+    /* the body is written to, so it must be in memory and nobody else's */
+
+    r->filter_need_in_memory = 1;
+    r->filter_need_temporary = 1;
 
     ctx->redact = 1;
 
@@ -168,39 +156,22 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_idpay_body_filter(ngx_http_request_t *sr, ngx_chain_t *in)
+ngx_http_idpay_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t           *cl;
-    ngx_http_request_t    *r;
     ngx_http_idpay_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_idpay_module);
 
-    if (ctx == NULL || ctx->attempt != sr) {
-        return ngx_http_next_body_filter(sr, in);
+    if (ctx == NULL) {
+        return ngx_http_next_body_filter(r, in);
     }
 
-    r = ctx->request;
-
-    if (ctx->withhold) {
-
-        for (cl = in; cl; cl = cl->next) {
-            cl->buf->pos = cl->buf->last;
-            cl->buf->file_pos = cl->buf->file_last;
-        }
-
-        return NGX_OK;
+    if (ctx->attempt == r) {
+        return ngx_http_idpay_filter_attempt(r, ctx, in);
     }
 
     if (ctx->redact && in) {
         return ngx_http_idpay_filter_redact(r, ctx, in);
-    }
-
-    if (in && in->next == NULL && in->buf->last_in_chain
-        && ngx_buf_special(in->buf))
-    {
-        /* the end of the attempt, the answer's own one follows */
-        return NGX_OK;
     }
 
     return ngx_http_next_body_filter(r, in);
@@ -208,115 +179,229 @@ ngx_http_idpay_body_filter(ngx_http_request_t *sr, ngx_chain_t *in)
 
 
 /*
- * The body is copied through buffers of a fixed size.  Secrets in it are
- * overwritten with as many asterisks, so that the length stays what the header
- * says.
+ * What comes here is a body that is not buffered, and the end of an attempt,
+ * which is not yet the end of the answer.
  */
 
 static ngx_int_t
-ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
-    ngx_chain_t *in)
+ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
+    ngx_http_idpay_ctx_t *ctx, ngx_chain_t *in)
 {
-    size_t        len;
-    ngx_buf_t    *b, *buf;
-    ngx_int_t     rc;
-    ngx_uint_t    last;
-    ngx_chain_t  *cl, *out;
+    ngx_int_t                  rc;
+    ngx_http_core_loc_conf_t  *clcf;
 
-    rc = NGX_OK;
+    if (in && in->next == NULL && in->buf->last_in_chain
+        && ngx_buf_special(in->buf))
+    {
+        return NGX_OK;
+    }
 
-    for ( /* void */ ; in; in = in->next) {
+    rc = ngx_http_output_filter(ctx->request, in);
 
-        b = in->buf;
-        last = b->last_in_chain;
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
 
-        do {
-            out = ngx_http_idpay_filter_buf(r, ctx);
-            if (out == NULL) {
-                return NGX_ERROR;
-            }
+    /* the upstream module does this for the request with the connection only */
 
-            buf = out->buf;
+    clcf = ngx_http_get_module_loc_conf(sr, ngx_http_core_module);
 
-            buf->last = ngx_cpymem(buf->last, ctx->held, ctx->held_len);
-
-            len = ngx_min(b->last - b->pos, buf->end - buf->last);
-            buf->last = ngx_cpymem(buf->last, b->pos, len);
-            b->pos += len;
-
-            len = ngx_http_idpay_redact_bytes(ctx->iucf->redact, buf->pos,
-                                              buf->last - buf->pos,
-                                              last && b->pos == b->last);
-
-            ctx->held_len = buf->last - buf->pos - len;
-            ngx_memcpy(ctx->held, buf->pos + len, ctx->held_len);
-            buf->last = buf->pos + len;
-
-            if (len == 0) {
-                out->next = ctx->free;
-                ctx->free = out;
-                continue;
-            }
-
-            buf->flush = b->flush;
-
-            out->next = NULL;
-            cl = out;
-
-            rc = ngx_http_next_body_filter(r, out);
-
-            ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &cl,
-                                    (ngx_buf_tag_t) &ngx_http_idpay_module);
-
-            if (rc == NGX_ERROR) {
-                return NGX_ERROR;
-            }
-
-        } while (b->pos < b->last);
+    if (ngx_handle_write_event(sr->connection->write, clcf->send_lowat)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return rc;
 }
 
 
-static ngx_chain_t *
-ngx_http_idpay_filter_buf(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
+/*
+ * Secrets are overwritten in place with as many asterisks: the length stays
+ * what the header says, and buffers are free again no sooner than sent.  The
+ * few bytes at the end of a buffer that may begin a secret are held until what
+ * follows has told.
+ */
+
+static ngx_int_t
+ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
+    ngx_chain_t *in)
 {
-    size_t        size;
-    ngx_chain_t  *cl;
-
-    cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
-    if (cl == NULL) {
-        return NULL;
-    }
-
-    if (cl->buf->start) {
-        cl->buf->pos = cl->buf->start;
-        cl->buf->last = cl->buf->start;
-        return cl;
-    }
-
-    size = NGX_HTTP_IDPAY_REDACT_BUFFER + ctx->iucf->redact->max;
-
-    cl->buf->start = ngx_palloc(r->pool, size);
-    if (cl->buf->start == NULL) {
-        return NULL;
-    }
-
-    cl->buf->pos = cl->buf->start;
-    cl->buf->last = cl->buf->start;
-    cl->buf->end = cl->buf->start + size;
-    cl->buf->temporary = 1;
-    cl->buf->tag = (ngx_buf_tag_t) &ngx_http_idpay_module;
+    size_t         len, n;
+    ngx_buf_t     *b;
+    ngx_int_t      rc;
+    ngx_uint_t     last;
+    ngx_chain_t   *out, *cl, *next, **ll;
 
     if (ctx->held == NULL) {
         ctx->held = ngx_pnalloc(r->pool, ctx->iucf->redact->max);
         if (ctx->held == NULL) {
-            return NULL;
+            return NGX_ERROR;
         }
     }
 
-    return cl;
+    out = NULL;
+    ll = &out;
+
+    for ( /* void */ ; in; in = in->next) {
+        b = in->buf;
+        last = b->last_buf || b->last_in_chain;
+
+        if (ctx->withhold && !ngx_buf_special(b)) {
+            b->pos = b->last;
+            b->file_pos = b->file_last;
+            continue;
+        }
+
+        if (ctx->held_len
+            && ngx_http_idpay_filter_held(r, ctx, b, last, &ll) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (!ngx_buf_special(b)) {
+
+            /* all of it may be held by now */
+
+            len = b->last - b->pos;
+
+            n = ngx_http_idpay_redact_bytes(ctx->iucf->redact, b->pos, len,
+                                            last);
+            if (n < len) {
+                ctx->held_len = len - n;
+                ngx_memcpy(ctx->held, b->pos + n, ctx->held_len);
+                b->last -= ctx->held_len;
+            }
+
+            if (n == 0) {
+                b->file_pos = b->file_last;
+                continue;
+            }
+        }
+
+        if (ngx_http_idpay_filter_buf(r, ctx, b, &ll) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_http_next_body_filter(r, out);
+
+    for (cl = out; cl; cl = next) {
+        next = cl->next;
+
+        if (cl->buf->tag != (ngx_buf_tag_t) &ngx_http_idpay_module) {
+            ngx_free_chain(r->pool, cl);
+            continue;
+        }
+
+        cl->next = NULL;
+        ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &cl,
+                                (ngx_buf_tag_t) &ngx_http_idpay_module);
+    }
+
+    return rc;
+}
+
+
+/*
+ * Decides on the held bytes with those of the next buffer behind them.  What
+ * is let go is put into a buffer of its own.
+ */
+
+static ngx_int_t
+ngx_http_idpay_filter_held(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
+    ngx_buf_t *b, ngx_uint_t last, ngx_chain_t ***ll)
+{
+    size_t        size, len, n;
+    ngx_buf_t    *buf;
+    ngx_chain_t  *cl;
+
+    size = ctx->iucf->redact->max;
+    len = ngx_buf_special(b) ? 0 : b->last - b->pos;
+
+    if (len > size) {
+        len = size;
+        last = 0;
+    }
+
+    cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    buf = cl->buf;
+
+    if (buf->start == NULL) {
+        buf->start = ngx_palloc(r->pool, size * 2);
+        if (buf->start == NULL) {
+            return NGX_ERROR;
+        }
+
+        buf->end = buf->start + size * 2;
+        buf->temporary = 1;
+        buf->tag = (ngx_buf_tag_t) &ngx_http_idpay_module;
+    }
+
+    buf->pos = buf->start;
+    buf->last = ngx_cpymem(buf->pos, ctx->held, ctx->held_len);
+    buf->last = ngx_cpymem(buf->last, b->pos, len);
+
+    n = ngx_http_idpay_redact_bytes(ctx->iucf->redact, buf->pos,
+                                    ctx->held_len + len, last);
+
+    if (n < ctx->held_len) {
+
+        /* undecided still, and all of the next buffer is part of it */
+
+        ctx->held_len = ctx->held_len + len - n;
+        ngx_memcpy(ctx->held, buf->pos + n, ctx->held_len);
+
+        b->pos += len;
+
+    } else {
+
+        /* what was overwritten in the next buffer's part goes back to it */
+
+        n = ctx->held_len;
+        ngx_memcpy(b->pos, buf->pos + n, len);
+
+        ctx->held_len = 0;
+    }
+
+    buf->last = buf->pos + n;
+
+    if (n == 0) {
+        cl->next = ctx->free;
+        ctx->free = cl;
+        return NGX_OK;
+    }
+
+    cl->next = NULL;
+    **ll = cl;
+    *ll = &cl->next;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_idpay_filter_buf(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
+    ngx_buf_t *b, ngx_chain_t ***ll)
+{
+    ngx_chain_t  *cl;
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    **ll = cl;
+    *ll = &cl->next;
+
+    return NGX_OK;
 }
 
 
