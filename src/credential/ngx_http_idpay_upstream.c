@@ -81,8 +81,9 @@ ngx_http_idpay_upstream_provider(ngx_conf_t *cf, ngx_command_t *cmd,
         names = ngx_http_idpay_provider_names(cf->pool);
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown preset \"%V\" in \"idpay_provider\", "
-                           "use one of: %V", &value[1], &names);
+                           "idpay: unknown preset \"%V\" in "
+                           "\"idpay_provider\", use one of: %V", &value[1],
+                           &names);
         return NGX_CONF_ERROR;
     }
 
@@ -118,7 +119,7 @@ ngx_http_idpay_upstream_first(ngx_conf_t *cf,
     value = cf->args->elts;
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" stands before \"idpay_provider\", "
+                       "idpay: \"%V\" stands before \"idpay_provider\", "
                        "which must be the first idpay_ directive of "
                        "an upstream", &value[0]);
 
@@ -149,7 +150,7 @@ ngx_http_idpay_upstream_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                == 0)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate secret \"%V\"", &value[1]);
+                               "idpay: duplicate secret \"%V\"", &value[1]);
             return NGX_CONF_ERROR;
         }
     }
@@ -199,7 +200,7 @@ ngx_http_idpay_upstream_read(ngx_conf_t *cf,
         /* the text may be the secret itself, so it is not repeated */
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the secret \"%V\" must not stand in the "
+                           "idpay: the secret \"%V\" must not stand in the "
                            "configuration, use \"file:PATH\" or \"env:NAME\"",
                            name);
         return NGX_ERROR;
@@ -213,7 +214,7 @@ ngx_http_idpay_upstream_read(ngx_conf_t *cf,
                                         &open_to_others, &err);
     if (reason) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, err,
-                           "the secret \"%V\": %s \"%V\" %s", name,
+                           "idpay: the secret \"%V\": %s \"%V\" %s", name,
                            source.env ? "variable" : "file", &source.name,
                            reason);
         return NGX_ERROR;
@@ -221,8 +222,9 @@ ngx_http_idpay_upstream_read(ngx_conf_t *cf,
 
     if (open_to_others) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "the secret \"%V\": file \"%V\" is readable by "
-                           "everybody, \"chmod o-rwx\" closes it", name,
+                           "idpay: the secret \"%V\": file \"%V\" is "
+                           "readable by everybody, \"chmod o-rwx\" closes it",
+                           name,
                            &source.name);
     }
 
@@ -244,8 +246,8 @@ ngx_http_idpay_upstream_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (iucf->preset->scheme) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"idpay_auth\" is for the preset \"generic\", "
-                           "\"%V\" has a scheme of its own",
+                           "idpay: \"idpay_auth\" is for the preset "
+                           "\"generic\", \"%V\" has a scheme of its own",
                            &iucf->preset->name);
         return NGX_CONF_ERROR;
     }
@@ -260,7 +262,7 @@ ngx_http_idpay_upstream_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         value = cf->args->elts;
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the scheme \"%V\" in \"idpay_auth\" %s",
+                           "idpay: the scheme \"%V\" in \"idpay_auth\" %s",
                            &value[1], err);
         return NGX_CONF_ERROR;
     }
@@ -300,7 +302,7 @@ ngx_http_idpay_upstream_host(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (value[1].len == 0 || i < value[1].len) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid name \"%V\" in \"idpay_host\", use "
+                           "idpay: invalid name \"%V\" in \"idpay_host\", use "
                            "a host name without scheme and port", &value[1]);
         return NGX_CONF_ERROR;
     }
@@ -353,7 +355,7 @@ ngx_http_idpay_upstream_init(ngx_conf_t *cf,
 
     if (iucf->scheme == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "no \"idpay_auth\" in upstream \"%V\", the preset "
+                      "idpay: no \"idpay_auth\" in upstream \"%V\", the preset "
                       "\"generic\" needs it, in %s:%ui", &iucf->name,
                       iucf->file_name, iucf->line);
         return NGX_ERROR;
@@ -391,8 +393,8 @@ ngx_http_idpay_upstream_set_host(ngx_conf_t *cf,
     if (host.len > 5 && ngx_strncasecmp(host.data, (u_char *) "unix:", 5) == 0)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "no \"idpay_host\" in upstream \"%V\", whose first "
-                      "server is a unix socket, in %s:%ui", &iucf->name,
+                      "idpay: no \"idpay_host\" in upstream \"%V\", whose "
+                      "first server is a unix socket, in %s:%ui", &iucf->name,
                       iucf->file_name, iucf->line);
         return NGX_ERROR;
     }
@@ -416,8 +418,8 @@ ngx_http_idpay_upstream_set_host(ngx_conf_t *cf,
             || ngx_inet_addr(host.data, host.len) != INADDR_NONE))
     {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "the first server of upstream \"%V\" is an address, "
-                      "which no certificate is verified against: "
+                      "idpay: the first server of upstream \"%V\" is an "
+                      "address, which no certificate is verified against: "
                       "\"idpay_host\" is needed, in %s:%ui", &iucf->name,
                       iucf->file_name, iucf->line);
     }
@@ -458,8 +460,9 @@ ngx_http_idpay_upstream_check_tls(ngx_conf_t *cf,
 remote:
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"idpay_tls off\" in upstream \"%V\", whose server \"%V\" "
-                  "is neither a loopback address nor a unix socket, in %s:%ui",
+                  "idpay: \"idpay_tls off\" in upstream \"%V\", whose server "
+                  "\"%V\" is neither a loopback address nor a unix socket, "
+                  "in %s:%ui",
                   &iucf->name, &server[i].name, iucf->file_name, iucf->line);
 
     return NGX_ERROR;
@@ -522,8 +525,8 @@ ngx_http_idpay_upstream_set_ca(ngx_conf_t *cf,
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "the system has no bundle of CA certificates to verify "
-                  "upstream \"%V\", install one or set "
+                  "idpay: the system has no bundle of CA certificates to "
+                  "verify upstream \"%V\", install one or set "
                   "\"idpay_trusted_certificate\", in %s:%ui", &iucf->name,
                   iucf->file_name, iucf->line);
 
@@ -557,8 +560,8 @@ ngx_http_idpay_upstream_set_secrets(ngx_conf_t *cf,
 
         if (n == iucf->scheme->nsecrets) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown secret \"%V\" in upstream \"%V\", it has "
-                          "\"%V\"%s%V%s, in %s:%ui", &secret[i].name,
+                          "idpay: unknown secret \"%V\" in upstream \"%V\", "
+                          "it has \"%V\"%s%V%s, in %s:%ui", &secret[i].name,
                           &iucf->name, &spec[0].name, n > 1 ? " and \"" : "",
                           &spec[1].name, n > 1 ? "\"" : "",
                           secret[i].file_name, secret[i].line);
@@ -575,8 +578,8 @@ ngx_http_idpay_upstream_set_secrets(ngx_conf_t *cf,
                                                     &secret[i].values[slot]);
             if (reason) {
                 ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                              "the %ssecret \"%V\" in upstream \"%V\" %s, "
-                              "in %s:%ui", slot ? "next " : "",
+                              "idpay: the %ssecret \"%V\" in upstream \"%V\" "
+                              "%s, in %s:%ui", slot ? "next " : "",
                               &secret[i].name, &iucf->name, reason,
                               secret[i].file_name, secret[i].line);
                 return NGX_ERROR;
@@ -590,7 +593,7 @@ ngx_http_idpay_upstream_set_secrets(ngx_conf_t *cf,
 
         if (iucf->values[NGX_HTTP_IDPAY_PRIMARY][n].data == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "no \"idpay_secret %V\" in upstream \"%V\" "
+                          "idpay: no \"idpay_secret %V\" in upstream \"%V\" "
                           "in %s:%ui", &spec[n].name, &iucf->name,
                           iucf->file_name, iucf->line);
             return NGX_ERROR;

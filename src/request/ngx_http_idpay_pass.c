@@ -109,9 +109,9 @@ ngx_http_idpay_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         if (*p == ':' || *p == '$') {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid provider in \"idpay_pass %V\", use "
-                               "the name of an upstream, without scheme, port "
-                               "and variables", &value[1]);
+                               "idpay: invalid provider in \"idpay_pass "
+                               "%V\", use the name of an upstream, without "
+                               "scheme, port and variables", &value[1]);
             return NGX_CONF_ERROR;
         }
     }
@@ -124,7 +124,8 @@ ngx_http_idpay_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ilcf->provider.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "no provider in \"idpay_pass %V\"", &value[1]);
+                           "idpay: no provider in \"idpay_pass %V\"",
+                           &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -142,9 +143,9 @@ ngx_http_idpay_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
            ))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"idpay_pass\" cannot have URI part in location "
-                           "given by regular expression, or inside named "
-                           "location");
+                           "idpay: \"idpay_pass\" cannot have URI part in "
+                           "location given by regular expression, or inside "
+                           "named location");
         return NGX_CONF_ERROR;
     }
 
@@ -185,8 +186,8 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
 
         if (clcf->handler != ngx_http_idpay_pass_handler) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"idpay_pass %V\" conflicts with another content "
-                          "handler of the location, in %s:%ui",
+                          "idpay: \"idpay_pass %V\" conflicts with another "
+                          "content handler of the location, in %s:%ui",
                           &conf->provider, conf->file_name, conf->line);
             return NGX_CONF_ERROR;
         }
@@ -195,8 +196,8 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
 
         if (conf->iucf == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown provider \"%V\" in \"idpay_pass\", no "
-                          "upstream of that name has \"idpay_provider\", "
+                          "idpay: unknown provider \"%V\" in \"idpay_pass\", "
+                          "no upstream of that name has \"idpay_provider\", "
                           "in %s:%ui", &conf->provider, conf->file_name,
                           conf->line);
             return NGX_CONF_ERROR;
@@ -205,7 +206,7 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
 
     if (ngx_http_idpay_pass_attempt_conf(cf, conf) != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"idpay_pass %V\" cannot be set up, in %s:%ui",
+                      "idpay: \"idpay_pass %V\" cannot be set up, in %s:%ui",
                       &conf->provider, conf->file_name, conf->line);
         return NGX_CONF_ERROR;
     }
@@ -574,8 +575,8 @@ ngx_http_idpay_pass_set(ngx_conf_t *cf, void *plcf, char *name,
     }
 
     if (rv != NGX_CONF_ERROR) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%s %V\" %s", name, first,
-                      rv);
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "idpay: \"%s %V\" %s",
+                      name, first, rv);
     }
 
     return NGX_ERROR;
