@@ -37,7 +37,7 @@ ngx_http_idpay_redact_create(ngx_pool_t *pool, ngx_http_idpay_vault_t *vault)
 ngx_int_t
 ngx_http_idpay_redact_add(ngx_http_idpay_redact_t *redact, ngx_str_t *value)
 {
-    u_char  *p, *dst, *upper, *lower;
+    u_char  *p, *dst, *upper, *lower, *slashed;
     size_t   i, len;
 
     if (ngx_http_idpay_redact_push(redact, value->data, value->len)
@@ -76,26 +76,37 @@ ngx_http_idpay_redact_add(ngx_http_idpay_redact_t *redact, ngx_str_t *value)
         }
     }
 
-    if (ngx_strlchr(value->data, value->data + value->len, '/') == NULL) {
-        return NGX_OK;
-    }
+    /* in JSON quotes and backslashes are escaped, slashes only by some */
 
-    p = ngx_http_idpay_vault_alloc(redact->vault, value->len * 2);
+    p = ngx_http_idpay_vault_alloc(redact->vault, value->len * 4);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    dst = p;
+    dst = (u_char *) ngx_escape_json(p, value->data, value->len);
+    len = dst - p;
 
-    for (i = 0; i < value->len; i++) {
-        if (value->data[i] == '/') {
+    if (len > value->len
+        && ngx_http_idpay_redact_push(redact, p, len) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    slashed = dst;
+
+    for (i = 0; i < len; i++) {
+        if (p[i] == '/') {
             *dst++ = '\\';
         }
 
-        *dst++ = value->data[i];
+        *dst++ = p[i];
     }
 
-    return ngx_http_idpay_redact_push(redact, p, dst - p);
+    if ((size_t) (dst - slashed) == len) {
+        return NGX_OK;
+    }
+
+    return ngx_http_idpay_redact_push(redact, slashed, dst - slashed);
 }
 
 

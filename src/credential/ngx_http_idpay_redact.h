@@ -31,13 +31,10 @@ ngx_http_idpay_redact_t *ngx_http_idpay_redact_create(ngx_pool_t *pool,
     ngx_http_idpay_vault_t *vault);
 
 /*
- * Adds a value, which must be in the vault, and its percent-encoded and
- * slash-escaped (JSON) forms where they differ.  They take at most
- * NGX_HTTP_IDPAY_REDACT_FACTOR times the value's length of the vault.
- * Returns NGX_OK or NGX_ERROR.
+ * Adds a value, which must be in the vault, and its forms in a URI (RFC 3986)
+ * and in JSON (RFC 8259) where they differ.  They take at most ten times the
+ * value's length of the vault.  Returns NGX_OK or NGX_ERROR.
  */
-#define NGX_HTTP_IDPAY_REDACT_FACTOR  8
-
 ngx_int_t ngx_http_idpay_redact_add(ngx_http_idpay_redact_t *redact,
     ngx_str_t *value);
 

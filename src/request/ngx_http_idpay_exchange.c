@@ -322,6 +322,11 @@ ngx_http_idpay_exchange_body(ngx_http_request_t *r, ngx_str_t *body)
             continue;
         }
 
+        if (!b->in_file) {
+            /* the mark of a chunked body's end */
+            continue;
+        }
+
         len = ngx_buf_size(b);
 
         n = ngx_read_file(b->file, p, (size_t) len, b->file_pos);

@@ -24,6 +24,8 @@ static struct {
     { "enc s3cr%2Fet%2B.", "enc ************." },
     { "enc s3cr%2fet%2b.", "enc ************." },
     { "json \"s3cr\\/et+\"", "json \"*********\"" },
+    { "{\"k\": \"a\\\"b\\\\c/d\"}", "{\"k\": \"*********\"}" },
+    { "{\"k\": \"a\\\"b\\\\c\\/d\"}", "{\"k\": \"**********\"}" },
     { "Basic dXNlcjpwYXNz.", "Basic ************." },
     { "s3cr/et+more", "************" },
     { "aaab", "a***" }
@@ -36,7 +38,7 @@ main(int argc, char *const *argv)
     size_t                    len, cut, sent, kept;
     u_char                    buf[128], out[128];
     ngx_log_t                 log;
-    ngx_str_t                 user, password, values[3];
+    ngx_str_t                 user, password, values[4];
     ngx_uint_t                i, n, same;
     ngx_pool_t               *pool;
     ngx_http_idpay_vault_t   *vault;
@@ -52,8 +54,9 @@ main(int argc, char *const *argv)
     ngx_str_set(&values[0], "s3cr/et+");
     ngx_str_set(&values[1], "s3cr/et+more");
     ngx_str_set(&values[2], "aab");
+    ngx_str_set(&values[3], "a\"b\\c/d");
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         tap_ok(ngx_http_idpay_redact_add(redact, &values[i]) == NGX_OK,
                "value %d", (int) i);
     }
