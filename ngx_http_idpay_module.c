@@ -65,7 +65,7 @@ static ngx_command_t  ngx_http_idpay_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
       ngx_http_idpay_upstream_trusted_certificate,
       NGX_HTTP_SRV_CONF_OFFSET,
-      offsetof(ngx_http_idpay_upstream_conf_t, trusted_certificate),
+      0,
       NULL },
 
       ngx_null_command

@@ -161,31 +161,40 @@ ngx_http_idpay_credential_token(ngx_str_t *name)
 }
 
 
-char *
+ngx_int_t
 ngx_http_idpay_credential_test(const ngx_http_idpay_scheme_t *scheme,
-    ngx_uint_t n, ngx_str_t *value)
+    ngx_uint_t n, ngx_str_t *value, ngx_str_t *err)
 {
+    u_char           *last;
     ngx_uint_t        i;
-    const ngx_str_t  *prefix;
+    const ngx_str_t  *prefix, *other;
 
+    last = err->data + NGX_MAX_CONF_ERRSTR;
     prefix = &scheme->secrets[n].prefix;
 
     if (prefix->len
         && (value->len <= prefix->len
             || ngx_strncmp(value->data, prefix->data, prefix->len) != 0))
     {
+        err->len = ngx_slprintf(err->data, last, "must be \"%V\" and more",
+                                prefix)
+                   - err->data;
+
         for (i = 0; i < scheme->nsecrets; i++) {
-            prefix = &scheme->secrets[i].prefix;
+            other = &scheme->secrets[i].prefix;
 
             if (i != n
-                && value->len > prefix->len
-                && ngx_strncmp(value->data, prefix->data, prefix->len) == 0)
+                && value->len > other->len
+                && ngx_strncmp(value->data, other->data, other->len) == 0)
             {
-                return "has the prefix of another secret, are they swapped?";
+                err->len = ngx_slprintf(err->data + err->len, last,
+                                        ", is it swapped with \"%V\"?",
+                                        &scheme->secrets[i].name)
+                           - err->data;
             }
         }
 
-        return "has not the prefix of its kind";
+        return NGX_DECLINED;
     }
 
     for (i = 0; i < scheme->nfields; i++) {
@@ -193,12 +202,16 @@ ngx_http_idpay_credential_test(const ngx_http_idpay_scheme_t *scheme,
             && scheme->fields[i].secret == n
             && ngx_strlchr(value->data, value->data + value->len, ':'))
         {
-            return "has a colon, which Basic authentication does not allow "
-                   "in a user name";
+            err->len = ngx_slprintf(err->data, last, "has a colon, which Basic "
+                                    "authentication does not allow in a user "
+                                    "name")
+                       - err->data;
+
+            return NGX_DECLINED;
         }
     }
 
-    return NULL;
+    return NGX_OK;
 }
 
 

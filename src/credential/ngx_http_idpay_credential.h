@@ -35,11 +35,13 @@ ngx_http_idpay_scheme_t *ngx_http_idpay_credential_scheme(ngx_pool_t *pool,
     ngx_array_t *args, char **err);
 
 /*
- * Tests a value of the scheme's secret "n" (an index).  Returns NULL, or what
- * is wrong with it, without a part of it.
+ * Tests a value of the scheme's secret "n" (an index).  Returns NGX_OK, or
+ * NGX_DECLINED with what is wrong in "err", which has room for
+ * NGX_MAX_CONF_ERRSTR bytes and gets no part of the value.
  */
-char *ngx_http_idpay_credential_test(const ngx_http_idpay_scheme_t *scheme,
-    ngx_uint_t n, ngx_str_t *value);
+ngx_int_t ngx_http_idpay_credential_test(
+    const ngx_http_idpay_scheme_t *scheme, ngx_uint_t n, ngx_str_t *value,
+    ngx_str_t *err);
 
 /*
  * Makes the credential of the scheme's secrets "values".  It is allocated from

@@ -99,11 +99,11 @@ ngx_http_idpay_secret_source(ngx_cycle_t *cycle, ngx_pool_t *pool,
     u_char  *p;
     size_t   prefix;
 
-    if (text->len > 5 && ngx_strncmp(text->data, "file:", 5) == 0) {
+    if (text->len >= 5 && ngx_strncmp(text->data, "file:", 5) == 0) {
         source->env = 0;
         prefix = 5;
 
-    } else if (text->len > 4 && ngx_strncmp(text->data, "env:", 4) == 0) {
+    } else if (text->len >= 4 && ngx_strncmp(text->data, "env:", 4) == 0) {
         source->env = 1;
         prefix = 4;
 

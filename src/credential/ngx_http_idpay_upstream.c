@@ -6,6 +6,8 @@
 
 #include "credential/ngx_http_idpay_upstream.h"
 
+#include "lib/ngx_http_idpay_crypto.h"
+
 
 /* one "idpay_secret": values are read at once, the name is checked later */
 
@@ -328,13 +330,43 @@ char *
 ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
+    ngx_http_idpay_upstream_conf_t *iucf = conf;
+
+    ngx_str_t   *value;
+    const char  *reason;
+
     if ((cf->cmd_type & NGX_HTTP_UPS_CONF)
-        && ngx_http_idpay_upstream_first(cf, conf) != NGX_CONF_OK)
+        && ngx_http_idpay_upstream_first(cf, iucf) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_conf_set_str_slot(cf, cmd, conf);
+    if (iucf->trusted_certificate.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "names no file";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &value[1], 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    reason = ngx_http_idpay_crypto_test_ca(&value[1]);
+
+    if (reason) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "idpay: CA certificates cannot be read from \"%V\" "
+                           "(%s)", &value[1], reason);
+        return NGX_CONF_ERROR;
+    }
+
+    iucf->trusted_certificate = value[1];
+
+    return NGX_CONF_OK;
 }
 
 
@@ -419,9 +451,9 @@ ngx_http_idpay_upstream_set_host(ngx_conf_t *cf,
     {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "idpay: the first server of upstream \"%V\" is an "
-                      "address, which no certificate is verified against: "
-                      "\"idpay_host\" is needed, in %s:%ui", &iucf->name,
-                      iucf->file_name, iucf->line);
+                      "address, which no certificate can be verified "
+                      "against: set \"idpay_host\" to the provider's name, "
+                      "in %s:%ui", &iucf->name, iucf->file_name, iucf->line);
     }
 
     return NGX_OK;
@@ -538,11 +570,13 @@ static ngx_int_t
 ngx_http_idpay_upstream_set_secrets(ngx_conf_t *cf,
     ngx_http_idpay_upstream_conf_t *iucf)
 {
-    char                                *reason;
+    u_char                               buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t                            err;
     ngx_uint_t                           i, n, slot;
     ngx_http_idpay_secret_conf_t        *secret;
     const ngx_http_idpay_secret_spec_t  *spec;
 
+    err.data = buf;
     spec = iucf->scheme->secrets;
     secret = iucf->secrets->elts;
 
@@ -574,13 +608,14 @@ ngx_http_idpay_upstream_set_secrets(ngx_conf_t *cf,
                 continue;
             }
 
-            reason = ngx_http_idpay_credential_test(iucf->scheme, n,
-                                                    &secret[i].values[slot]);
-            if (reason) {
+            if (ngx_http_idpay_credential_test(iucf->scheme, n,
+                                               &secret[i].values[slot], &err)
+                != NGX_OK)
+            {
                 ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                               "idpay: the %ssecret \"%V\" in upstream \"%V\" "
-                              "%s, in %s:%ui", slot ? "next " : "",
-                              &secret[i].name, &iucf->name, reason,
+                              "%V, in %s:%ui", slot ? "next " : "",
+                              &secret[i].name, &iucf->name, &err,
                               secret[i].file_name, secret[i].line);
                 return NGX_ERROR;
             }
@@ -593,7 +628,7 @@ ngx_http_idpay_upstream_set_secrets(ngx_conf_t *cf,
 
         if (iucf->values[NGX_HTTP_IDPAY_PRIMARY][n].data == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "idpay: no \"idpay_secret %V\" in upstream \"%V\" "
+                          "idpay: no \"idpay_secret %V\" in upstream \"%V\", "
                           "in %s:%ui", &spec[n].name, &iucf->name,
                           iucf->file_name, iucf->line);
             return NGX_ERROR;

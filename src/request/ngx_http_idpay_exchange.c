@@ -362,8 +362,19 @@ ngx_http_idpay_exchange_verdict(ngx_http_request_t *r,
             return ctx->rc;
         }
 
-        return r->header_only ? NGX_OK
-                              : ngx_http_send_special(r, NGX_HTTP_LAST);
+        if (r->header_only) {
+            return NGX_OK;
+        }
+
+        if (ctx->complete) {
+            return ngx_http_send_special(r, NGX_HTTP_LAST);
+        }
+
+        /* half an answer must not look like a whole one */
+
+        r->keepalive = 0;
+
+        return ngx_http_send_special(r, NGX_HTTP_FLUSH);
     }
 
     u = r->upstream;

@@ -51,6 +51,7 @@ typedef struct {
     ngx_chain_t                     *busy;
 
     unsigned                         passed:1;   /* the header went on */
+    unsigned                         complete:1; /* the whole body came */
     unsigned                         redact:1;   /* the body is an error's */
     unsigned                         withhold:1; /* and cannot be read */
 } ngx_http_idpay_ctx_t;

@@ -49,6 +49,13 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
     sr = r;
     r = ctx->request;
 
+    if (sr->headers_out.status < NGX_HTTP_CONTINUE
+        || sr->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS)
+    {
+        /* no HTTP, or a protocol that nobody has asked for */
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
     ngx_http_idpay_filter_move(sr, r);
 
     if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
@@ -193,6 +200,7 @@ ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
     if (in && in->next == NULL && in->buf->last_in_chain
         && ngx_buf_special(in->buf))
     {
+        ctx->complete = 1;
         return NGX_OK;
     }
 

@@ -73,9 +73,6 @@ static ngx_keyval_t  ngx_http_idpay_pass_headers_set[] = {
     { ngx_string("Connection"), ngx_null_string },
     { ngx_string("Upgrade"), ngx_null_string },
     { ngx_string("Expect"), ngx_null_string },
-    { ngx_string("Content-Length"),
-      ngx_string("$proxy_internal_body_length") },
-    { ngx_string("Transfer-Encoding"), ngx_string("$proxy_internal_chunked") },
     { ngx_null_string, ngx_null_string }
 };
 

@@ -1,0 +1,309 @@
+# What comes back through idpay_pass is what comes back through proxy_pass:
+# methods, statuses, framings, interim answers, and answers that are broken.
+
+use strict;
+use warnings;
+
+use Idpay::Filler qw(filler);
+use Test::Idpay;
+use Test::Idpay::Process qw(wait_until);
+use Test::More;
+
+my $t   = Test::Idpay->new;
+my $sim = $t->sim('generic');
+my $key = $t->secret_value('key');
+
+$t->config(<<'CONF');
+%%GLOBALS%%
+%%EVENTS%%
+http {
+    %%HTTP%%
+    absolute_redirect off;
+
+    upstream gate {
+        server          %%SIM_generic%%;
+        keepalive       8;
+        idpay_provider  generic;
+        idpay_auth      header X-Key;
+        idpay_secret    key file:%%SECRET_key%%;
+        idpay_host      generic.test;
+    }
+
+    upstream plain {
+        server     %%SIM_generic%%;
+        keepalive  8;
+    }
+
+    idpay_trusted_certificate %%CA%%;
+
+    server {
+        listen 127.0.0.1:%%PORT_8080%%;
+
+        location / {
+            idpay_pass gate;
+        }
+
+        location /switch {
+            idpay_pass gate;
+            proxy_read_timeout 300ms;
+        }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8081%%;
+
+        proxy_http_version 1.1;
+        proxy_set_header Host generic.test;
+        proxy_set_header Connection "";
+        proxy_set_header Accept-Encoding "";
+        proxy_ssl_verify on;
+        proxy_ssl_name generic.test;
+        proxy_ssl_server_name on;
+        proxy_ssl_trusted_certificate %%CA%%;
+
+        location / {
+            proxy_pass https://plain;
+        }
+    }
+}
+CONF
+
+$t->run;
+
+
+sub seen {
+    my $r = shift;
+
+    return {
+        status   => $r->status,
+        headers  => [ grep { $_->[0] ne 'Date' } $r->headers ],
+        body     => $r->body,
+        complete => $r->complete,
+        error    => $r->error,
+        interim  => [ map { $_->raw } $r->interim ],
+    };
+}
+
+
+# The request as it came, without the credential; headers in any order.
+sub sent {
+    my $request = shift;
+
+    return {
+        line    => $request->{raw} =~ /^(.*?\r\n)/,
+        headers => [ sort map {"$_->[0]: $_->[1]"}
+                grep { $_->[0] ne 'X-Key' } @{ $request->{headers} } ],
+        body => $request->{body},
+    };
+}
+
+
+# Both calls; the caller and the provider see the same. %rule: misbehaviour.
+sub both {
+    my ($name, $method, $uri, $rule, %opt) = @_;
+
+    $sim->behave->clear;
+    $sim->misbehave(%$rule, times => 2) if $rule;
+
+    my ($idpay, $plain)
+        = map { $t->http($method, $uri, %opt, port => $_) } 8080, 8081;
+    is_deeply seen($idpay), seen($plain), "$name: the same answer";
+
+    my ($ours, $theirs, @more) = @{ $sim->requests };
+    is_deeply [ $sim->header($ours, 'X-Key') ], [$key], "$name: the credential";
+    is_deeply sent($ours), sent($theirs), "$name: the same request";
+    is scalar @more, 0, "$name: nothing else";
+
+    return $idpay;
+}
+
+
+subtest 'methods' => sub {
+    for my $method (qw(GET OPTIONS PUT DELETE PATCH POST)) {
+        is both($method, $method, '/a?b=c')->json->{method}, $method,
+            "$method arrives";
+    }
+    for my $method (qw(PUT DELETE PATCH POST)) {
+        is both("$method, body", $method, '/a', undef, body => 'abc')
+            ->json->{body_length}, 3, "$method with a body";
+    }
+
+    my $r = both('HEAD', HEAD => '/__bytes/100000');
+    is $r->header('Content-Length'), 100_000, 'HEAD keeps the length';
+    my $next = $t->get('/__bytes/10', socket => $r->socket);
+    is $next->raw =~ m{^HTTP/1.1 200}, 1, 'and brings no body';
+    is $next->body, filler(0, 10), 'the connection goes on';
+};
+
+
+subtest 'conditions' => sub {
+    my $with = sub {
+        my ($status, @header) = @_;
+        my $r = both("@header", GET => '/__bytes/100000', undef,
+            headers => [ [@header] ]);
+        is $r->status, $status, "@header: $status";
+        return $r;
+    };
+
+    is $with->(206, Range => 'bytes=70000-70009')->body, filler(70_000, 10),
+        'the bytes of the range';
+    $with->(206, Range => 'bytes=-5');
+    $with->(416, Range => 'bytes=100000-');
+    $with->(304, 'If-None-Match' => '"bytes-100000"');
+    $with->(200, 'If-None-Match' => '"other"');
+};
+
+
+subtest 'statuses' => sub {
+    for my $status (qw(200 201 202 203 204 301 302 307 400 402 403 404 405 409
+        422 429 451 500 501 502 503 504 599))
+    {
+        is both($status, POST => '/a',
+            { status => $status, $status == 204 ? () : (body => "s $status") },
+            body => '{}')->status, $status, "$status passes";
+    }
+    is both('no reason', GET => '/',
+        { raw => "HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n" })->status, 418,
+        'a status without a reason';
+    like both('own reason', GET => '/',
+        { raw => "HTTP/1.1 210 So So\r\nContent-Length: 0\r\n\r\n" })->raw,
+        qr{^HTTP/1.1 210 So So\r\n}, 'a reason of its own';
+};
+
+
+subtest 'headers' => sub {
+    both('many', GET => '/', {
+        body    => 'x',
+        headers => [
+            map { [@$_] }[ 'X-A', '1' ], [ 'x-a', '2' ], [ 'Vary', 'Accept' ],
+            [ 'Link', '</a>; rel="b"' ], [ 'Retry-After', '3' ],
+            [ 'Cache-Control', 'no-store' ], [ 'ETag', '"e"' ],
+            [ 'Last-Modified', 'Fri, 20 Nov 2020 10:00:00 GMT' ],
+            [ 'Content-Type', 'text/plain; charset=utf-8' ],
+            [ 'Server', 'theirs' ], [ 'X-Accel-Foo', '1' ],
+            [ 'Content-Language', 'pt' ], [ 'X-Long', 'l' x 2000 ],
+        ],
+    });
+    for my $to ('/x?y', 'https://generic.test/x?y', '//other/x', '') {
+        both("to $to", GET => '/',
+            { status => 302, headers => [ [ Location => $to ] ], body => '' });
+    }
+};
+
+
+subtest 'framings' => sub {
+    my $big = filler(0, 300_000);
+
+    is both('chunked', GET => '/', { chunked => 1, body => $big })->body, $big,
+        'chunked';
+    both('chunked, empty', GET => '/', { chunked => 1, body => '' });
+    both('empty', GET => '/', { body => '' });
+    is both('close', GET => '/',
+        { raw => "HTTP/1.0 200 OK\r\nX-A: b\r\n\r\n$big" })->body, $big,
+        'as in HTTP/1.0';
+    both('close, empty', GET => '/', { raw => "HTTP/1.0 200 OK\r\n\r\n" });
+    both('after', GET => '/', { close => 'after_answer', body => 'b' });
+    both('trickle', GET => '/', { trickle_ms => 1, body => 'x' x 30 });
+    both('trailers', GET => '/', {
+        raw => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+            . "Trailer: T\r\n\r\n3\r\nabc\r\n0\r\nT: v\r\n\r\n",
+    });
+    both('too much', GET => '/',
+        { raw => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabcd" });
+    both('HTTP/1.0 caller', GET => '/', { chunked => 1, body => $big },
+        raw => "GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+};
+
+
+subtest 'interim answers' => sub {
+    my $kept  = $sim->open_connections;
+    my $final = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    both('103', GET => '/',
+        { raw => "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n$final" });
+    both('100', POST => '/', { raw => "HTTP/1.1 100 Continue\r\n\r\n$final" },
+        body => 'abc');
+
+    my $r = both('Expect', POST => '/', undef, body => 'abc',
+        headers => [ [ Expect => '100-continue' ] ]);
+    is_deeply [ map { $_->status } $r->interim ], [100], 'nginx says continue';
+    is $r->json->{body_length}, 3, 'and the body arrives';
+
+    # An answer that switches protocols, asked for or not, opens no tunnel:
+    # what the caller sends next does not reach the provider.
+    my $switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n"
+        . "Connection: Upgrade\r\n\r\n";
+    my $call = "GET /switch HTTP/1.1\r\nHost: a\r\n";
+
+    for my $ask ('', "Upgrade: x\r\nConnection: Upgrade\r\n") {
+        $sim->behave->clear->misbehave(raw => $switch, keep => 1);
+        $t->http(GET => '/', port => 8080,
+            raw => "$call$ask\r\nthrough the tunnel");
+        ok wait_until(5, sub { $sim->open_connections <= $kept }),
+            'the connection is not kept';
+        my $seen = $sim->requests;
+        is scalar @$seen, 1, 'one request';
+        unlike $seen->[0]{raw}, qr/^(?:Upgrade|Connection):|tunnel/mi,
+            'and nothing of a switch';
+    }
+};
+
+
+# Where proxy_pass has a page of nginx's own, idpay_pass has a problem.
+sub broken {
+    my ($name, %rule) = @_;
+
+    $sim->behave->misbehave(%rule, times => -1);
+
+    is $t->get('/', port => 8081)->status, 502, "$name: proxy_pass"
+        if $name ne 'garbage';
+
+    my $r = $t->get('/', timeout => 3);
+    $sim->behave;
+
+    is $r->status, 502, "$name: 502";
+    is $r->json->{code}, 'provider_error', "$name: the code";
+    ok $r->complete, "$name: complete";
+    return;
+}
+
+
+subtest 'no answer' => sub {
+    # to proxy_pass that is an answer of HTTP/0.9
+    broken('garbage', raw => "\0\1garbage\r\n\r\n");
+
+    broken('half a header', raw => "HTTP/1.1 200 OK\r\nX: ");
+    broken('bad header', raw => "HTTP/1.1 200 OK\r\n\0: 1\r\n\r\n");
+    broken('huge header',
+        body => 'b', headers => [ [ 'X-Long', 'l' x 20_000 ] ]);
+    broken('reset', reset => 'before_header');
+    broken('closed', close => 'no_answer');
+};
+
+
+subtest 'half an answer' => sub {
+    for my $how ({ truncate => 'mid_body' }, { reset => 'mid_body' }) {
+        my ($kind) = keys %$how;
+        for my $frame ({}, { chunked => 1 }) {
+            my $name = join ' ', $kind, keys %$frame;
+
+            # a reset may overtake bytes: only that it is incomplete is sure
+            $sim->behave->misbehave(%$how, %$frame, body_size => 400_000,
+                times => 2);
+            my ($idpay, $plain)
+                = map { $t->get('/half', port => $_, timeout => 3) } 8080, 8081;
+
+            is $idpay->status, 200, "$name: begun";
+            is $idpay->complete, 0, "$name: not complete";
+            is $idpay->complete, $plain->complete, "$name: as with proxy_pass";
+            is $idpay->error, $plain->error, "$name: and ended alike";
+            is $idpay->body, filler(0, $idpay->length), "$name: what came";
+            is $idpay->length, $plain->length, "$name: all of it"
+                if $kind eq 'truncate';
+        }
+    }
+    $sim->behave;
+    is $t->get('/__bytes/10')->body, filler(0, 10), 'the next call is whole';
+};
+
+done_testing;

@@ -1,0 +1,157 @@
+# The access log tells of a call what it tells with proxy_pass.
+
+use strict;
+use warnings;
+
+use Test::Idpay;
+use Test::Idpay::Process qw(wait_until);
+use Test::More;
+
+my $t   = Test::Idpay->new;
+my $sim = $t->sim('generic');
+$t->secret('key');
+$t->port('closed');
+
+my $settings = <<'CONF';
+proxy_http_version 1.1;
+proxy_set_header Host generic.test;
+proxy_set_header Connection "";
+proxy_set_header Accept-Encoding "";
+proxy_ssl_verify on;
+proxy_ssl_name generic.test;
+proxy_ssl_server_name on;
+proxy_ssl_trusted_certificate %%CA%%;
+CONF
+
+# $upstream_bytes_sent counts the credential too: its length is looked at
+# apart. Times are 0.000 or more: their form is compared.
+$t->config(<<"CONF");
+%%GLOBALS%%
+%%EVENTS%%
+http {
+    %%HTTP%%
+    log_format all '\$request|\$status|\$body_bytes_sent|\$upstream_addr|'
+        '\$upstream_status|\$upstream_response_length|'
+        '\$upstream_bytes_received|\$upstream_cache_status|'
+        '\$upstream_http_x_foo|\$upstream_cookie_c|\$sent_http_x_foo|'
+        '\$upstream_trailer_t|\$request_completion|\$request_length|'
+        '\$upstream_response_time|\$upstream_header_time|'
+        '\$upstream_connect_time|\$upstream_bytes_sent';
+    access_log %%TESTDIR%%/all.log all;
+
+    upstream gate {
+        server          %%SIM_generic%%;
+        keepalive       8;
+        idpay_provider  generic;
+        idpay_auth      header X-Key;
+        idpay_secret    key file:%%SECRET_key%%;
+        idpay_host      generic.test;
+    }
+    upstream plain {
+        server     %%SIM_generic%%;
+        keepalive  8;
+    }
+
+    upstream two {
+        server          127.0.0.1:%%PORT_closed%% max_fails=0;
+        server          %%SIM_generic%% backup;
+        idpay_provider  generic;
+        idpay_auth      header X-Key;
+        idpay_secret    key file:%%SECRET_key%%;
+        idpay_host      generic.test;
+    }
+    upstream plain_two {
+        server  127.0.0.1:%%PORT_closed%% max_fails=0;
+        server  %%SIM_generic%% backup;
+    }
+
+    idpay_trusted_certificate %%CA%%;
+
+    server {
+        listen 127.0.0.1:%%PORT_8080%%;
+        location / { idpay_pass gate; proxy_read_timeout 300ms; }
+        location /two/ { idpay_pass two; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8081%%;
+        $settings
+        location / { proxy_pass https://plain; proxy_read_timeout 300ms; }
+        location /two/ { proxy_pass https://plain_two; }
+    }
+}
+CONF
+
+$t->run;
+
+my $seen = 0;
+
+
+sub next_line {
+    my @lines;
+    wait_until(5, sub {
+        @lines = $t->read('all.log') =~ /^(.*)\n/mg;
+        return @lines > $seen;
+    });
+    $seen = @lines;
+    return $lines[-1];
+}
+
+
+# The same line; times by their form; what was sent, longer by the credential.
+sub both {
+    my ($name, $rule, $method, $uri, %opt) = @_;
+
+    my $own   = delete $opt{own};
+    my @lines = map {
+        $sim->behave->misbehave(times => -1, %$rule) if $rule;
+        $t->http($method, $uri, %opt, port => $_);
+        [ split /\|/, next_line() ];
+    } 8080, 8081;
+
+    my @sent = map { pop @$_ } @lines;
+    for my $line (@lines) {
+        s/\d+\.\d{3}/0.000/g for @$line[ -3 .. -1 ];
+
+        # a problem is the gateway's own answer
+        splice @$line, 1, 2 if $own;
+    }
+    is_deeply $lines[0], $lines[1], "$name: the same line";
+
+    # only the attempts that got as far as to be sent
+    my $more = length "X-Key: \r\n" . $t->secret_value('key');
+    $sent[1] =~ s/(\d+)/$1 ? $1 + $more : 0/ge;
+    is $sent[0], $sent[1], "$name: the bytes sent";
+    return;
+}
+
+
+my %foo = (headers => [ [ 'X-Foo', 'bar' ], [ 'Set-Other', 'c=1' ] ]);
+
+both('GET', {%foo}, GET => '/a?b=c');
+$sim->behave;
+both('HEAD', undef, HEAD => '/__bytes/100');
+both('POST', {%foo}, POST => '/a', body => 'x' x 50_000);
+both('chunked', { %foo, chunked => 1, body => 'x' x 500 }, GET => '/a');
+$sim->behave;
+both('big', undef, GET => '/__bytes/1000000');
+$sim->behave;
+both('304', undef, GET => '/__bytes/9',
+    headers => [ [ 'If-None-Match', '"bytes-9"' ] ]);
+both('404', { %foo, status => 404, body => 'x' x 20_000 }, GET => '/a');
+both('500', { %foo, status => 500, body => 'x' }, POST => '/a', body => 'y');
+both('204', { status => 204 }, GET => '/a');
+
+$sim->behave;
+both('second', undef, POST => '/two/', body => 'abc');
+both('half', { truncate => 'mid_body', body => 'x' x 1000, %foo },
+    GET => '/a', timeout => 3);
+
+both('no answer', { close => 'no_answer' }, POST => '/a', body => 'x',
+    own => 1);
+both('silent', { delay_ms => 60_000 }, POST => '/a', body => 'x', own => 1);
+
+$sim->behave->stop;
+both('none', undef, GET => '/two/', own => 1);
+
+done_testing;
