@@ -20,9 +20,6 @@ use constant { CALLERS => 8, GROWTH_KB => 1024, SEED => 20 };
 
 my $calls = $ENV{IDPAY_SOAK_CALLS} || 2000;
 
-# Memory of an instrumented worker says nothing of the module's.
-my $instrumented = ($ENV{TEST_NGINX_BINARY} // '') =~ /asan|valgrind/;
-
 my $t   = Test::Idpay->new;
 my %sim = map { $_ => $t->sim($_) } qw(plusid passportreader plasmapay plaid);
 $sim{generic} = $t->sim('generic', tls => 0);
@@ -261,7 +258,7 @@ is_deeply [ splice @wrong, 0, 10 ], [], 'each call has its answer'
 is_deeply [ $t->worker_pids ], [$worker], 'the worker is the one of the start';
 
 SKIP: {
-    skip 'instrumented', 1 if $instrumented;
+    skip 'instrumented', 1 if $t->instrumented;
     ok $after - $before <= GROWTH_KB, 'it did not grow'
         or diag "from $before KB to $after KB";
 }

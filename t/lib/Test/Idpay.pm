@@ -24,6 +24,7 @@ package Test::Idpay;
 #   $t->reload  $t->try_reload   until a new worker serves
 #   $t->quit                     graceful; true when in time
 #   $t->master_pid  $t->worker_pids  $t->port(8080)
+#   $t->instrumented             by a sanitizer or valgrind
 #   $t->error_log  $t->access_log  $t->expect_log(qr//)
 #   $t->expect_access_log(qr//)  $t->allow_log(qr//)
 # HTTP, to port 8080; options and answer: Test::Idpay::Client, ::Response
@@ -416,6 +417,10 @@ sub master_pid {
     my $self = shift;
     return $self->{nginx} && $self->{nginx}->pid;
 }
+
+
+# Memory of an instrumented worker says nothing of the module's.
+sub instrumented { return ($ENV{TEST_NGINX_BINARY} // '') =~ /asan|valgrind/ }
 
 
 # Those that serve; not those that a reload or a quit is ending.
