@@ -86,14 +86,19 @@ $conf->refused(
         . 'name has "idpay_provider", in here'
 );
 
-for my $name ('http://p', 'https://p/', 'p:443', 'p:443/v1/', '$host',
-    '${host}/a', 'p$uri')
-{
+for my $name ('$host', '${host}/a', 'p$uri', 'p/$uri', 'p/a?$args') {
+    $conf->refused(
+        "variables: $name",
+        "$plusid server { location / {\n idpay_pass $name; # here\n} }",
+        qq{idpay: "idpay_pass $name" cannot have variables in here}
+    );
+}
+for my $name ('http://p', 'https://p/', 'p:443', 'p:443/v1/') {
     $conf->refused(
         "a provider that is no name: $name",
         "$plusid server { location / {\n idpay_pass $name; # here\n} }",
         qq{idpay: invalid provider in "idpay_pass $name", use the name of an }
-            . 'upstream, without scheme, port and variables in here'
+            . 'upstream, without scheme and port in here'
     );
 }
 for my $name ('', '/', '/v1/') {
