@@ -281,7 +281,7 @@ static ngx_int_t
 ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
     ngx_http_idpay_credential_t *credential)
 {
-    u_char               *uri_end, *line_end, *sep;
+    u_char               *uri_end, *host_end, *sep;
     ngx_buf_t            *b;
     ngx_chain_t          *head, *body, **ll;
     ngx_http_upstream_t  *u;
@@ -291,16 +291,23 @@ ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
     b = u->request_bufs->buf;
     body = u->request_bufs->next;
 
-    uri_end = u->uri.data + u->uri.len;
-    line_end = ngx_strlchr(uri_end, b->last, LF);
+    /* "Host" is the first header, and stays so (RFC 9110 7.2) */
 
-    if (line_end == NULL) {
+    uri_end = u->uri.data + u->uri.len;
+    host_end = ngx_strlchr(uri_end, b->last, LF);
+
+    if (host_end) {
+        host_end = ngx_strlchr(host_end + 1, b->last, LF);
+    }
+
+    if (host_end == NULL) {
         ngx_log_error(NGX_LOG_ALERT, sr->connection->log, 0,
-                      "idpay: no request line to put a credential behind");
+                      "idpay: no header to put a credential behind");
         return NGX_ERROR;
     }
 
-    line_end++;
+    host_end++;
+
     head = NULL;
     ll = &head;
 
@@ -311,10 +318,10 @@ ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
         ll = ngx_http_idpay_attempt_slice(sr->pool, ll, sep, sep + 1);
         ll = ngx_http_idpay_attempt_slice(sr->pool, ll, credential->args.data,
                              credential->args.data + credential->args.len);
-        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, uri_end, line_end);
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, uri_end, host_end);
 
     } else {
-        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, b->pos, line_end);
+        ll = ngx_http_idpay_attempt_slice(sr->pool, ll, b->pos, host_end);
     }
 
     if (credential->headers.len) {
@@ -327,14 +334,14 @@ ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
         return NGX_ERROR;
     }
 
-    /* the header's own buffer goes on with what is behind the request line */
+    /* the header's own buffer goes on with what is behind that */
 
     *ll = u->request_bufs;
     u->request_bufs->next = body;
     u->request_bufs = head;
 
-    b->start = line_end;
-    b->pos = line_end;
+    b->start = host_end;
+    b->pos = host_end;
 
     return NGX_OK;
 }

@@ -229,6 +229,15 @@ ngx_http_idpay_proxy_headers(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *conf,
     ngx_keyval_t   *kv;
     ngx_command_t  *cmd;
 
+    /* the first of all, the credential is put behind it */
+
+    if (ngx_http_idpay_proxy_set(cf, plcf, "proxy_set_header",
+                                &ngx_http_idpay_proxy_host, &conf->iucf->host)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     encoding = 0;
 
     cmd = ngx_http_idpay_proxy_command("proxy_set_header");
@@ -267,13 +276,6 @@ ngx_http_idpay_proxy_headers(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *conf,
         {
             return NGX_ERROR;
         }
-    }
-
-    if (ngx_http_idpay_proxy_set(cf, plcf, "proxy_set_header",
-                                &ngx_http_idpay_proxy_host, &conf->iucf->host)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
     }
 
     /* the gateway has to read errors, so they are not to be encoded */
