@@ -99,6 +99,7 @@ for (@cases) {
 
     my ($first, @head) = split /\r\n/, $requests->[0]{raw} =~ s/\r\n\r\n.*//sr;
     is $first, "$method $uri HTTP/1.1", "$name: the request line";
+    is $head[0], "Host: $name.test", "$name: Host is the first header";
     is_deeply [ sort @head ],
         [
         sort @lines, "Host: $name.test",

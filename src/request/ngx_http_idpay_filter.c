@@ -195,12 +195,16 @@ ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
     ngx_http_idpay_ctx_t *ctx, ngx_chain_t *in)
 {
     ngx_int_t                  rc;
+    ngx_chain_t               *cl;
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (in && in->next == NULL && in->buf->last_in_chain
-        && ngx_buf_special(in->buf))
-    {
-        ctx->complete = 1;
+    for (cl = in; cl; cl = cl->next) {
+        if (cl->buf->last_in_chain) {
+            ctx->complete = 1;
+        }
+    }
+
+    if (ctx->complete && in && in->next == NULL && ngx_buf_special(in->buf)) {
         return NGX_OK;
     }
 

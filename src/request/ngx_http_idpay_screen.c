@@ -7,6 +7,11 @@
 #include "request/ngx_http_idpay_screen.h"
 
 
+/* how often a name may be percent-encoded, and one more */
+
+#define NGX_HTTP_IDPAY_MAX_DECODINGS  8
+
+
 static u_char ngx_http_idpay_screen_fold(u_char c);
 static ngx_uint_t ngx_http_idpay_screen_arg(ngx_array_t *drops, u_char *name,
     size_t len);
@@ -128,9 +133,16 @@ ngx_http_idpay_screen_arg(ngx_array_t *drops, u_char *name, size_t len)
 {
     size_t       rest;
     ngx_str_t   *drop;
-    ngx_uint_t   i;
+    ngx_uint_t   i, times;
+
+    times = 0;
 
     do {
+        if (times++ == NGX_HTTP_IDPAY_MAX_DECODINGS) {
+            /* no honest name is encoded so often */
+            return 1;
+        }
+
         rest = len;
         len = ngx_http_idpay_screen_decode(name, rest);
     } while (len != rest);
