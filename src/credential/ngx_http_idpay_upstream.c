@@ -332,7 +332,7 @@ ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_idpay_upstream_conf_t *iucf = conf;
 
-    ngx_str_t   *value;
+    ngx_str_t   *value, file;
     const char  *reason;
 
     if ((cf->cmd_type & NGX_HTTP_UPS_CONF)
@@ -351,18 +351,22 @@ ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
         return "names no file";
     }
 
-    if (ngx_conf_full_name(cf->cycle, &value[1], 1) != NGX_OK) {
+    file = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
-    reason = ngx_http_idpay_crypto_test_ca(&value[1]);
+    reason = ngx_http_idpay_crypto_test_ca(&file);
 
     if (reason) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "idpay: CA certificates cannot be read from \"%V\" "
-                           "(%s)", &value[1], reason);
+                           "(%s)", &file, reason);
         return NGX_CONF_ERROR;
     }
+
+    /* as it is written: the proxy module makes it a full name itself */
 
     iucf->trusted_certificate = value[1];
 
