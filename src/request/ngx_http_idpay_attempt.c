@@ -93,7 +93,7 @@ ngx_http_idpay_attempt_headers(ngx_http_request_t *r, ngx_http_request_t *sr,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header, *h;
 
-    if (ngx_list_init(&sr->headers_in.headers, r->pool, 16,
+    if (ngx_list_init(&sr->headers_in.headers, r->pool, 10,
                       sizeof(ngx_table_elt_t))
         != NGX_OK)
     {

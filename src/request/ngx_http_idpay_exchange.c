@@ -25,6 +25,8 @@ static void ngx_http_idpay_exchange_read(ngx_http_request_t *r);
 static void ngx_http_idpay_exchange_write(ngx_http_request_t *r);
 static void ngx_http_idpay_exchange_run(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
+static void ngx_http_idpay_exchange_finalize(ngx_http_request_t *r,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_idpay_exchange_path(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_str_t *path);
 static ngx_int_t ngx_http_idpay_exchange_admit(ngx_http_request_t *r,
@@ -186,7 +188,7 @@ ngx_http_idpay_exchange_run(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             rc = ngx_http_idpay_exchange_admit(r, ctx);
 
             if (rc != NGX_DECLINED) {
-                ngx_http_finalize_request(r, rc);
+                ngx_http_idpay_exchange_finalize(r, rc);
                 return;
             }
 
@@ -209,14 +211,27 @@ ngx_http_idpay_exchange_run(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             break;
 
         case NGX_HTTP_IDPAY_VERDICT:
-            r->read_event_handler = ngx_http_block_reading;
-            r->write_event_handler = ngx_http_request_empty_handler;
+            rc = ngx_http_idpay_exchange_verdict(r, ctx);
 
-            ngx_http_finalize_request(r,
-                                     ngx_http_idpay_exchange_verdict(r, ctx));
+            ngx_http_idpay_exchange_finalize(r, rc);
             return;
         }
     }
+}
+
+
+/*
+ * An "error_page" may take the request elsewhere, where it has not the context
+ * that the module's event handlers need.
+ */
+
+static void
+ngx_http_idpay_exchange_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, rc);
 }
 
 
