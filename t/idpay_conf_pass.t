@@ -141,12 +141,40 @@ for my $other ('proxy_pass http://127.0.0.1:9;', 'empty_gif;') {
             . 'location, in here'
     );
 }
+for (
+    [ 'proxy_method',           'POST' ],
+    [ 'proxy_set_body',         'x' ],
+    [ 'proxy_ssl_conf_command VerifyCAFile', 'ca.pem' ],
+    [ 'proxy_ssl_conf_command VerifyMode',   'Peer' ],
+    )
+{
+    my ($directive, $value) = @$_;
+
+    for my $http (
+        "$plusid server { location / {\n $directive $value;\n"
+            . " idpay_pass p; # here\n} }",
+        "$directive $value; $plusid server { location / {\n"
+            . " idpay_pass p; # here\n} }",
+        )
+    {
+        $conf->refused(
+            "$directive, $http", "$ca$http",
+            qq{idpay: "$directive" cannot be used with "idpay_pass p", in here}
+        );
+    }
+}
+$conf->accepted(
+    'commands of TLS that leave verification alone',
+    "$ca$plusid server { location / { idpay_pass p;\n"
+        . 'proxy_ssl_conf_command MinProtocol TLSv1.2;'
+        . 'proxy_ssl_conf_command Options -SessionTicket; } }'
+);
 for my $location ('~ ^/a', '~* \.b$', '@named') {
     $conf->refused(
         "URI in location $location",
         "$plusid server { location $location {\n idpay_pass p/; # here\n} }",
-        'idpay: "idpay_pass" cannot have URI part in location given by regular '
-            . 'expression, or inside named location in here'
+        'idpay: "idpay_pass p/" has a URI, but a regular expression or a name '
+            . 'gives the location no part for it to replace in here'
     );
     $conf->accepted(
         "no URI in location $location",

@@ -17,13 +17,7 @@ $t->config(<<'CONF');
 %%EVENTS%%
 http {
     %%HTTP%%
-    upstream plasmapay {
-        server          %%SIM_plasmapay%%;
-        idpay_provider  plasmapay;
-        idpay_tls       off;
-        idpay_host      plasmapay.test;
-        idpay_secret    api_key file:%%SECRET_plasmapay_api_key%%;
-    }
+    %%UPSTREAM_plasmapay%%
     server {
         listen 127.0.0.1:%%PORT_8080%%;
 

@@ -11,23 +11,8 @@ use Test::More;
 
 my $t = Test::Idpay->new;
 my @names = qw(plusid passportreader plasmapay plaid);
-my %sim = map { $_ => $t->sim($_, tls => 0) } @names;
-$sim{generic} = $t->sim('generic', tls => 0);
+my %sim = map { $_ => $t->sim($_, tls => 0) } @names, 'generic';
 
-my %secrets = (
-    plusid         => [qw(api_key)],
-    passportreader => [qw(public_key secret)],
-    plasmapay      => [qw(api_key)],
-    plaid          => [qw(client_id secret)],
-);
-my $upstreams = join '', map {
-    my $name = $_;
-    "upstream $name { server %%SIM_$name%%; idpay_provider $name; "
-        . "idpay_tls off; idpay_host $name.test; "
-        . join('', map {"idpay_secret $_ file:%%SECRET_${name}_$_%%; "}
-            @{ $secrets{$name} })
-        . "}\n";
-} @names;
 my $locations = join '',
     map {"location /$_/ { idpay_pass $_/; }\n"} @names, 'generic';
 
@@ -39,7 +24,10 @@ http {
     underscores_in_headers on;
     ignore_invalid_headers off;
 
-    $upstreams
+    %%UPSTREAM_plusid%%
+    %%UPSTREAM_passportreader%%
+    %%UPSTREAM_plasmapay%%
+    %%UPSTREAM_plaid%%
     upstream generic {
         server          %%SIM_generic%%;
         idpay_provider  generic;

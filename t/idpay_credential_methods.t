@@ -16,14 +16,7 @@ $t->config(<<'CONF');
 %%EVENTS%%
 http {
     %%HTTP%%
-    upstream passportreader {
-        server          %%SIM_passportreader%%;
-        idpay_provider  passportreader;
-        idpay_tls       off;
-        idpay_host      passportreader.test;
-        idpay_secret    public_key file:%%SECRET_passportreader_public_key%%;
-        idpay_secret    secret     file:%%SECRET_passportreader_secret%%;
-    }
+    %%UPSTREAM_passportreader%%
     server {
         listen 127.0.0.1:%%PORT_8080%%;
         location / { idpay_pass passportreader; }

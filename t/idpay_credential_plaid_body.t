@@ -19,14 +19,7 @@ $t->config(<<'CONF');
 %%EVENTS%%
 http {
     %%HTTP%%
-    upstream plaid {
-        server          %%SIM_plaid%%;
-        idpay_provider  plaid;
-        idpay_tls       off;
-        idpay_host      plaid.test;
-        idpay_secret    client_id file:%%SECRET_plaid_client_id%%;
-        idpay_secret    secret    file:%%SECRET_plaid_secret%%;
-    }
+    %%UPSTREAM_plaid%%
     server {
         listen 127.0.0.1:%%PORT_8080%%;
 

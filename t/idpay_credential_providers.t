@@ -20,32 +20,10 @@ http {
     %%HTTP%%
     idpay_trusted_certificate %%CA%%;
 
-    upstream plusid {
-        server          %%SIM_plusid%%;
-        idpay_provider  plusid;
-        idpay_host      plusid.test;
-        idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
-    }
-    upstream passportreader {
-        server          %%SIM_passportreader%%;
-        idpay_provider  passportreader;
-        idpay_host      passportreader.test;
-        idpay_secret    public_key  file:%%SECRET_passportreader_public_key%%;
-        idpay_secret    secret      file:%%SECRET_passportreader_secret%%;
-    }
-    upstream plasmapay {
-        server          %%SIM_plasmapay%%;
-        idpay_provider  plasmapay;
-        idpay_host      plasmapay.test;
-        idpay_secret    api_key  file:%%SECRET_plasmapay_api_key%%;
-    }
-    upstream plaid {
-        server          %%SIM_plaid%%;
-        idpay_provider  plaid;
-        idpay_host      plaid.test;
-        idpay_secret    client_id  file:%%SECRET_plaid_client_id%%;
-        idpay_secret    secret     file:%%SECRET_plaid_secret%%;
-    }
+    %%UPSTREAM_plusid%%
+    %%UPSTREAM_passportreader%%
+    %%UPSTREAM_plasmapay%%
+    %%UPSTREAM_plaid%%
 
     server {
         listen 127.0.0.1:%%PORT_8080%%;

@@ -6,38 +6,15 @@ use warnings;
 
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Test::Idpay;
+use Test::Idpay::Pass qw(servers);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
-$t->secret('key');
+my $sim = $t->sim('generic', name => 'gate');
 
-$t->config(<<'CONF');
-%%GLOBALS%%
-%%EVENTS%%
-http {
-    %%HTTP%%
-
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-
-    upstream plain {
-        server     %%SIM_generic%%;
-        keepalive  8;
-    }
-
-    idpay_trusted_certificate %%CA%%;
-
-    server {
-        listen 127.0.0.1:%%PORT_8080%%;
-
+# At 8080, and with proxy_pass at 8081.
+my $servers = servers(<<'CONF');
         location / {
             idpay_pass gate;
         }
@@ -55,34 +32,20 @@ http {
         location /status {
             stub_status;
         }
-    }
+CONF
 
-    server {
-        listen 127.0.0.1:%%PORT_8081%%;
+$t->config(<<"CONF");
+%%GLOBALS%%
+%%EVENTS%%
+http {
+    %%HTTP%%
 
-        proxy_http_version 1.1;
-        proxy_set_header Host generic.test;
-        proxy_set_header Connection "";
-        proxy_set_header Accept-Encoding "";
-        proxy_ssl_verify on;
-        proxy_ssl_name generic.test;
-        proxy_ssl_server_name on;
-        proxy_ssl_trusted_certificate %%CA%%;
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
-        location / {
-            proxy_pass https://plain;
-        }
+    idpay_trusted_certificate %%CA%%;
 
-        location /direct/ {
-            proxy_buffering off;
-            proxy_pass https://plain;
-        }
-
-        location /ignored/ {
-            proxy_ignore_client_abort on;
-            proxy_pass https://plain;
-        }
-    }
+$servers
 }
 CONF
 

@@ -6,39 +6,15 @@ use warnings;
 
 use Idpay::Filler qw(filler);
 use Test::Idpay;
+use Test::Idpay::Pass qw(compare servers);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
-my $key = $t->secret_value('key');
+my $sim = $t->sim('generic', name => 'gate');
 
-$t->config(<<'CONF');
-%%GLOBALS%%
-%%EVENTS%%
-http {
-    %%HTTP%%
-    absolute_redirect off;
-
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-
-    upstream plain {
-        server     %%SIM_generic%%;
-        keepalive  8;
-    }
-
-    idpay_trusted_certificate %%CA%%;
-
-    server {
-        listen 127.0.0.1:%%PORT_8080%%;
-
+# At 8080, and with proxy_pass at 8081.
+my $servers = servers(<<'CONF');
         location / {
             idpay_pass gate;
         }
@@ -47,75 +23,28 @@ http {
             idpay_pass gate;
             proxy_read_timeout 300ms;
         }
-    }
+CONF
 
-    server {
-        listen 127.0.0.1:%%PORT_8081%%;
+$t->config(<<"CONF");
+%%GLOBALS%%
+%%EVENTS%%
+http {
+    %%HTTP%%
+    absolute_redirect off;
 
-        proxy_http_version 1.1;
-        proxy_set_header Host generic.test;
-        proxy_set_header Connection "";
-        proxy_set_header Accept-Encoding "";
-        proxy_ssl_verify on;
-        proxy_ssl_name generic.test;
-        proxy_ssl_server_name on;
-        proxy_ssl_trusted_certificate %%CA%%;
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
-        location / {
-            proxy_pass https://plain;
-        }
-    }
+    idpay_trusted_certificate %%CA%%;
+
+$servers
 }
 CONF
 
 $t->run;
 
 
-sub seen {
-    my $r = shift;
-
-    return {
-        status   => $r->status,
-        headers  => [ grep { $_->[0] ne 'Date' } $r->headers ],
-        body     => $r->body,
-        complete => $r->complete,
-        error    => $r->error,
-        interim  => [ map { $_->raw } $r->interim ],
-    };
-}
-
-
-# The request as it came, without the credential; headers in any order.
-sub sent {
-    my $request = shift;
-
-    return {
-        line    => $request->{raw} =~ /^(.*?\r\n)/,
-        headers => [ sort map {"$_->[0]: $_->[1]"}
-                grep { $_->[0] ne 'X-Key' } @{ $request->{headers} } ],
-        body => $request->{body},
-    };
-}
-
-
-# Both calls; the caller and the provider see the same. %rule: misbehaviour.
-sub both {
-    my ($name, $method, $uri, $rule, %opt) = @_;
-
-    $sim->behave->clear;
-    $sim->misbehave(%$rule, times => 2) if $rule;
-
-    my ($idpay, $plain)
-        = map { $t->http($method, $uri, %opt, port => $_) } 8080, 8081;
-    is_deeply seen($idpay), seen($plain), "$name: the same answer";
-
-    my ($ours, $theirs, @more) = @{ $sim->requests };
-    is_deeply [ $sim->header($ours, 'X-Key') ], [$key], "$name: the credential";
-    is_deeply sent($ours), sent($theirs), "$name: the same request";
-    is scalar @more, 0, "$name: nothing else";
-
-    return $idpay;
-}
+sub both { return compare($t, $sim, @_) }
 
 
 subtest 'methods' => sub {

@@ -7,77 +7,53 @@ use Digest::SHA   qw(sha256_hex);
 use Idpay::Filler qw(filler);
 use Test::Idpay;
 use Test::Idpay::Client qw(send_bytes);
+use Test::Idpay::Pass qw(compare servers);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
-my $key = $t->secret_value('key');
+my $sim = $t->sim('generic', name => 'gate');
 
-# The same locations twice; PASS is idpay_pass or proxy_pass.
-my $locations = <<'CONF';
+# At 8080, and with proxy_pass at 8081.
+my $servers = servers(<<'CONF');
         client_body_buffer_size  16k;
         client_max_body_size     200m;
 
         location / {
-            PASS;
+            idpay_pass gate;
         }
 
         location /file/ {
             client_body_buffer_size  1k;
-            PASS;
+            idpay_pass gate;
         }
 
         location /single/ {
             client_body_in_single_buffer  on;
-            PASS;
+            idpay_pass gate;
         }
 
         location /kept/ {
             client_body_in_file_only  clean;
-            PASS;
+            idpay_pass gate;
         }
 
         location /unbuffered/ {
             proxy_request_buffering  off;
-            PASS;
+            idpay_pass gate;
         }
 
         location /none/ {
             proxy_pass_request_body  off;
             proxy_set_header         Content-Length "";
             proxy_read_timeout       1s;
-            PASS;
-        }
-
-        location /set/ {
-            proxy_set_body  "set=$request_method";
-            PASS;
+            idpay_pass gate;
         }
 
         location /small/ {
             client_max_body_size  1k;
-            PASS;
+            idpay_pass gate;
         }
-CONF
-
-sub locations {
-    my ($pass, $settings) = @_;
-
-    $settings =~ s/^/            /gm;
-    return $locations =~ s/PASS(\S*);/$pass$1;\n$settings/gr;
-}
-
-my $idpay = locations('idpay_pass gate',        '');
-my $plain = locations('proxy_pass https://plain', <<'CONF');
-proxy_http_version 1.1;
-proxy_set_header Host generic.test;
-proxy_set_header Connection "";
-proxy_set_header Accept-Encoding "";
-proxy_ssl_verify on;
-proxy_ssl_name generic.test;
-proxy_ssl_server_name on;
-proxy_ssl_trusted_certificate %%CA%%;
 CONF
 
 $t->config(<<"CONF");
@@ -86,64 +62,22 @@ $t->config(<<"CONF");
 http {
     %%HTTP%%
 
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-
-    upstream plain {
-        server     %%SIM_generic%%;
-        keepalive  8;
-    }
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     idpay_trusted_certificate %%CA%%;
 
-    server {
-        listen 127.0.0.1:%%PORT_8080%%;
-$idpay
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8081%%;
-$plain
-    }
+$servers
 }
 CONF
 
 $t->run;
 
 
-# The last request as it came, without the credential.
-sub sent {
-    my $seen = $sim->last_request;
-
-    return {
-        line    => $seen->{raw} =~ /^(.*?)\r\n/,
-        headers => [ sort map {"$_->[0]: $_->[1]"}
-                grep { $_->[0] ne 'X-Key' } @{ $seen->{headers} } ],
-        length => $seen->{body_length},
-        sha256 => $seen->{body_sha256},
-    };
-}
-
-
+# The answer and the request of the call, which are as with proxy_pass.
 sub both {
     my ($name, $method, $uri, %opt) = @_;
-    my (@status, @sent);
-
-    for my $port (8080, 8081) {
-        $sim->clear;
-        push @status, $t->http($method, $uri, %opt, port => $port)->status;
-        push @sent, sent();
-    }
-
-    is $status[0], $status[1], "$name: $status[1]";
-    is_deeply $sent[0], $sent[1], "$name: the same request";
-    return $sent[0];
+    return compare($t, $sim, $name, $method, $uri, undef, %opt);
 }
 
 
@@ -168,8 +102,9 @@ for my $place (@places) {
 
             for my $chunked (0, 1) {
                 my $name = $chunked ? "$size bytes, chunked" : "$size bytes";
-                my $got  = both($name, PUT => $place, body => $body,
+                my ($r, $got) = both($name, PUT => $place, body => $body,
                     chunked => $chunked);
+                is $r->status, 200, "$name: taken";
                 is $got->{length}, $size, "$name: the length";
                 is $got->{sha256}, $hash, "$name: the bytes" if $size;
             }
@@ -194,10 +129,8 @@ subtest '/unbuffered/' => sub {
 
 
 subtest 'other settings' => sub {
-    is both('not passed', POST => '/none/', body => 'abc')->{length}, 0,
-        'proxy_pass_request_body off';
-    is both('set', POST => '/set/', body => 'abc')->{sha256},
-        sha256_hex('set=POST'), 'proxy_set_body';
+    my (undef, $got) = both('not passed', POST => '/none/', body => 'abc');
+    is $got->{length}, 0, 'proxy_pass_request_body off';
     both('GET with a body', GET => '/', body => 'abc');
     both('a type of its own', POST => '/', body => '{}',
         headers => [ [ 'Content-Type', 'application/json' ] ]);

@@ -13,8 +13,7 @@ use Test::More;
 use constant { SIZE => 100_000_000, MORE_KB => 8192 };
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
-$t->secret('key');
+my $sim = $t->sim('generic', name => 'gate');
 
 $t->config(<<'CONF');
 %%GLOBALS%%
@@ -22,14 +21,7 @@ $t->config(<<'CONF');
 http {
     %%HTTP%%
 
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
+    %%UPSTREAM_gate%%
 
     idpay_trusted_certificate %%CA%%;
 

@@ -8,6 +8,7 @@ use IO::Socket::INET;
 use Socket qw(AF_INET INADDR_LOOPBACK SOCK_STREAM pack_sockaddr_in
     unpack_sockaddr_in);
 use Test::Idpay;
+use Test::Idpay::Pass qw(servers);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
@@ -43,17 +44,6 @@ sub connection_to {
 
 sub port_of { return (unpack_sockaddr_in(getsockname $_[0]))[0] }
 
-my $settings = <<'CONF';
-proxy_http_version 1.1;
-proxy_set_header Host generic.test;
-proxy_set_header Connection "";
-proxy_set_header Accept-Encoding "";
-proxy_ssl_verify on;
-proxy_ssl_name generic.test;
-proxy_ssl_server_name on;
-proxy_ssl_trusted_certificate %%CA%%;
-CONF
-
 my %servers = (
     one    => 'server %%SIM_generic%%;',
     second => 'server 127.0.0.1:%%PORT_closed%%; server %%SIM_generic%%;',
@@ -79,28 +69,20 @@ my $upstreams = join "\n", map { <<"CONF" } sort keys %servers;
     }
 CONF
 
-# The same locations twice; PASS is idpay_pass or proxy_pass.
-my $locations = <<'CONF';
-        location / { PASS(one); }
-        location /read/ { proxy_read_timeout 200ms; PASS(one); }
+# At 8080, and with proxy_pass at 8081.
+my $servers = servers(<<'CONF');
+        location / { idpay_pass one; }
+        location /read/ { proxy_read_timeout 200ms; idpay_pass one; }
         location /small/ { proxy_buffer_size 1k; proxy_buffers 4 1k;
-            proxy_busy_buffers_size 1k; PASS(one); }
-        location /second/ { PASS(second); }
-        location /mute/ { proxy_connect_timeout 300ms; PASS(mute); }
-        location /full/ { proxy_connect_timeout 300ms; PASS(full); }
-        location /none/ { PASS(none); }
-        location /nones/ { PASS(nones); }
+            proxy_busy_buffers_size 1k; idpay_pass one; }
+        location /second/ { idpay_pass second; }
+        location /mute/ { proxy_connect_timeout 300ms; idpay_pass mute; }
+        location /full/ { proxy_connect_timeout 300ms; idpay_pass full; }
+        location /none/ { idpay_pass none; }
+        location /nones/ { idpay_pass nones; }
         location /internal/ { internal; return 200 "internal"; }
         location @named { return 200 "named"; }
 CONF
-
-sub locations {
-    my ($pass, $add) = @_;
-    return $locations =~ s/PASS\((\w+)\);/$pass$1;\n$add/gr;
-}
-
-my $idpay = locations('idpay_pass ',              '');
-my $plain = locations('proxy_pass https://plain_', $settings);
 
 $t->config(<<"CONF");
 %%GLOBALS%%
@@ -112,15 +94,7 @@ $upstreams
 
     idpay_trusted_certificate %%CA%%;
 
-    server {
-        listen 127.0.0.1:%%PORT_8080%%;
-$idpay
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8081%%;
-$plain
-    }
+$servers
 }
 CONF
 

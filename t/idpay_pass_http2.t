@@ -7,6 +7,7 @@ use Digest::SHA   qw(sha256_hex);
 use Idpay::Filler qw(filler);
 use Test::Idpay;
 use Test::Idpay::Client qw(connect_to send_bytes);
+use Test::Idpay::Pass qw(sent servers);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
@@ -14,57 +15,26 @@ my $version = `curl --version` // '';
 plan skip_all => 'no curl with HTTP2 here' if $version !~ /\bHTTP2\b/;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
+my $sim = $t->sim('generic', name => 'gate');
 my $key = $t->secret_value('key');
 
-$t->config(<<'CONF');
+# At 8080, and with proxy_pass at 8081.
+my $servers = servers('location / { idpay_pass gate; }', 'http2');
+
+$t->config(<<"CONF");
 %%GLOBALS%%
 %%EVENTS%%
 http {
     %%HTTP%%
 
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-
-    upstream plain {
-        server     %%SIM_generic%%;
-        keepalive  8;
-    }
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     idpay_trusted_certificate %%CA%%;
     client_max_body_size 10m;
     client_body_buffer_size 16k;
 
-    server {
-        listen 127.0.0.1:%%PORT_8080%% http2;
-
-        location / {
-            idpay_pass gate;
-        }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8081%% http2;
-
-        proxy_http_version 1.1;
-        proxy_set_header Host generic.test;
-        proxy_set_header Connection "";
-        proxy_set_header Accept-Encoding "";
-        proxy_ssl_verify on;
-        proxy_ssl_name generic.test;
-        proxy_ssl_server_name on;
-        proxy_ssl_trusted_certificate %%CA%%;
-
-        location / {
-            proxy_pass https://plain;
-        }
-    }
+$servers
 }
 CONF
 
@@ -121,15 +91,7 @@ sub both {
     is_deeply $ours, $theirs, "$name: as with proxy_pass"
         or diag "$ours->{status} $theirs->{status}";
 
-    my @sent = map {
-        my $seen = $_;
-        {
-            line    => $seen->{raw} =~ /^(.*?)\r\n/,
-            headers => [ sort map {"$_->[0]: $_->[1]"}
-                    grep { $_->[0] ne 'X-Key' } @{ $seen->{headers} } ],
-            sha256 => $seen->{body_sha256},
-        }
-    } @{ $sim->requests };
+    my @sent = map { sent($_) } @{ $sim->requests };
     is_deeply $sent[0], $sent[1], "$name: the same request";
 
     return $ours;

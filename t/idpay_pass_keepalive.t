@@ -6,38 +6,30 @@ use warnings;
 
 use Test::Idpay;
 use Test::Idpay::Client qw(connect_to send_bytes);
+use Test::Idpay::Pass qw(plain);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
 my $t   = Test::Idpay->new;
 my %sim = (
-    8080 => $t->sim('generic', name => 'ours'),
+    8080 => $t->sim('generic', name => 'gate'),
     8081 => $t->sim('generic', name => 'theirs'),
 );
-$t->secret('key');
 
-$t->config(<<'CONF');
+my $location = 'location / { idpay_pass gate; }';
+my $plain    = plain($location);
+
+$t->config(<<"CONF");
 %%GLOBALS%%
 %%EVENTS%%
 http {
     %%HTTP%%
 
-    upstream gate {
-        server          %%SIM_ours%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-
-    upstream plain {
-        server     %%SIM_theirs%%;
-        keepalive  8;
-    }
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_theirs%%; keepalive 8; }
 
     upstream brief {
-        server              %%SIM_ours%%;
+        server              %%SIM_gate%%;
         keepalive           2;
         keepalive_requests  3;
         idpay_provider      generic;
@@ -50,10 +42,7 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_8080%%;
-
-        location / {
-            idpay_pass gate;
-        }
+        $location
 
         location /brief/ {
             idpay_pass brief;
@@ -62,18 +51,7 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_8081%%;
-
-        location / {
-            proxy_pass https://plain;
-            proxy_http_version 1.1;
-            proxy_set_header Host generic.test;
-            proxy_set_header Connection "";
-            proxy_set_header Accept-Encoding "";
-            proxy_ssl_verify on;
-            proxy_ssl_name generic.test;
-            proxy_ssl_server_name on;
-            proxy_ssl_trusted_certificate %%CA%%;
-        }
+        $plain
     }
 }
 CONF

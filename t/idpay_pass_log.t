@@ -4,23 +4,19 @@ use strict;
 use warnings;
 
 use Test::Idpay;
+use Test::Idpay::Pass qw(servers);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
+my $sim = $t->sim('generic', name => 'gate');
 $t->secret('key');
 $t->port('closed');
 
-my $settings = <<'CONF';
-proxy_http_version 1.1;
-proxy_set_header Host generic.test;
-proxy_set_header Connection "";
-proxy_set_header Accept-Encoding "";
-proxy_ssl_verify on;
-proxy_ssl_name generic.test;
-proxy_ssl_server_name on;
-proxy_ssl_trusted_certificate %%CA%%;
+# At 8080, and with proxy_pass at 8081.
+my $servers = servers(<<'CONF');
+        location / { idpay_pass gate; proxy_read_timeout 300ms; }
+        location /two/ { idpay_pass two; }
 CONF
 
 # $upstream_bytes_sent counts the credential too: its length is looked at
@@ -39,22 +35,12 @@ http {
         '\$upstream_connect_time|\$upstream_bytes_sent';
     access_log %%TESTDIR%%/all.log all;
 
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-    upstream plain {
-        server     %%SIM_generic%%;
-        keepalive  8;
-    }
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     upstream two {
         server          127.0.0.1:%%PORT_closed%% max_fails=0;
-        server          %%SIM_generic%% backup;
+        server          %%SIM_gate%% backup;
         idpay_provider  generic;
         idpay_auth      header X-Key;
         idpay_secret    key file:%%SECRET_key%%;
@@ -62,23 +48,12 @@ http {
     }
     upstream plain_two {
         server  127.0.0.1:%%PORT_closed%% max_fails=0;
-        server  %%SIM_generic%% backup;
+        server  %%SIM_gate%% backup;
     }
 
     idpay_trusted_certificate %%CA%%;
 
-    server {
-        listen 127.0.0.1:%%PORT_8080%%;
-        location / { idpay_pass gate; proxy_read_timeout 300ms; }
-        location /two/ { idpay_pass two; }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8081%%;
-        $settings
-        location / { proxy_pass https://plain; proxy_read_timeout 300ms; }
-        location /two/ { proxy_pass https://plain_two; }
-    }
+$servers
 }
 CONF
 

@@ -8,8 +8,7 @@ use Test::Idpay::Process qw(wait_until);
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
-$t->secret('key');
+my $sim = $t->sim('generic', name => 'gate');
 
 my $text = <<'CONF';
 %%GLOBALS%%
@@ -17,14 +16,7 @@ my $text = <<'CONF';
 http {
     %%HTTP%%
 
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
+    %%UPSTREAM_gate%%
 
     idpay_trusted_certificate %%CA%%;
 

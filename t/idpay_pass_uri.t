@@ -5,51 +5,51 @@ use strict;
 use warnings;
 
 use Test::Idpay;
+use Test::Idpay::Pass qw(plain);
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('generic');
-my $key = $t->secret_value('key');
+my $sim = $t->sim('generic', name => 'gate');
 
-# The same locations twice; PASS is idpay_pass or proxy_pass.
+# At two ports, and with proxy_pass at two more.
 my $locations = <<'CONF';
         location / {
-            PASS;
+            idpay_pass gate;
         }
 
         location /a/ {
-            PASS/;
+            idpay_pass gate/;
         }
 
         location /prefix {
-            PASS/x/y;
+            idpay_pass gate/x/y;
         }
 
         location /same/ {
-            PASS/same/;
+            idpay_pass gate/same/;
         }
 
         location = /exact {
-            PASS/other?fixed=1;
+            idpay_pass gate/other?fixed=1;
         }
 
         location ~ ^/regex/ {
-            PASS;
+            idpay_pass gate;
         }
 
         location /rewritten/ {
             rewrite ^/rewritten/(.*)$ /to/$1 break;
-            PASS;
+            idpay_pass gate;
         }
 
         location /query/ {
             rewrite ^/query/(.*)$ /to/$1?added=1 break;
-            PASS/root/;
+            idpay_pass gate/root/;
         }
 
         location /dropped/ {
             rewrite ^/dropped/(.*)$ /to/$1? break;
-            PASS;
+            idpay_pass gate;
         }
 
         location /moved/ {
@@ -58,7 +58,7 @@ my $locations = <<'CONF';
 
         location /changed/ {
             set $args c=d;
-            PASS;
+            idpay_pass gate;
         }
 
         location /tried/ {
@@ -71,45 +71,27 @@ my $locations = <<'CONF';
         }
 
         location @named {
-            PASS;
+            idpay_pass gate;
         }
 
         location /outer/ {
             location /outer/inner/ {
-                PASS/in/;
+                idpay_pass gate/in/;
             }
         }
 
         location /cond/ {
-            PASS;
+            idpay_pass gate;
             if ($arg_q = "1") {
                 set $args q=2;
             }
         }
 
         location /merged {
-            PASS;
+            idpay_pass gate;
         }
 CONF
-
-sub locations {
-    my ($pass, $settings) = @_;
-
-    $settings =~ s/^/            /gm;
-    return $locations =~ s/PASS(\S*);/$pass$1;\n$settings/gr;
-}
-
-my $idpay = locations('idpay_pass gate',        '');
-my $plain = locations('proxy_pass https://plain', <<'CONF');
-proxy_http_version 1.1;
-proxy_set_header Host generic.test;
-proxy_set_header Connection "";
-proxy_set_header Accept-Encoding "";
-proxy_ssl_verify on;
-proxy_ssl_name generic.test;
-proxy_ssl_server_name on;
-proxy_ssl_trusted_certificate %%CA%%;
-CONF
+my $plain = plain($locations);
 
 $t->config(<<"CONF");
 %%GLOBALS%%
@@ -118,25 +100,14 @@ http {
     %%HTTP%%
     absolute_redirect off;
 
-    upstream gate {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-
-    upstream plain {
-        server     %%SIM_generic%%;
-        keepalive  8;
-    }
+    %%UPSTREAM_gate%%
+    upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     idpay_trusted_certificate %%CA%%;
 
     server {
         listen 127.0.0.1:%%PORT_8080%%;
-$idpay
+$locations
     }
 
     server {
@@ -147,7 +118,7 @@ $plain
     server {
         listen 127.0.0.1:%%PORT_8082%%;
         merge_slashes off;
-$idpay
+$locations
     }
 
     server {

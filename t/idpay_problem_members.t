@@ -23,14 +23,7 @@ http {
     log_format id '$request_id $status $uri';
     access_log %%TESTDIR%%/id.log id;
 
-    upstream plaid {
-        server          %%SIM_plaid%%;
-        idpay_provider  plaid;
-        idpay_tls       off;
-        idpay_host      plaid.test;
-        idpay_secret    client_id file:%%SECRET_plaid_client_id%%;
-        idpay_secret    secret    file:%%SECRET_plaid_secret%%;
-    }
+    %%UPSTREAM_plaid%%
     upstream dead {
         server          127.0.0.1:%%PORT_1%%;
         idpay_provider  generic;

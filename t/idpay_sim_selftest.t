@@ -16,6 +16,7 @@ use Test::Idpay;
 use Test::Idpay::Client qw(connect_to);
 use Test::Idpay::Logs    qw(alarms forms_of leaks sanitizer_reports);
 use Test::Idpay::Process qw(wait_until);
+use Test::Idpay::Upstream qw(upstream_block);
 use Test::More;
 use Time::HiRes ();
 
@@ -506,6 +507,33 @@ subtest 'plain' => sub {
     my $one = $t->get('/', port => $plain->port);
     $t->get('/', socket => $one->socket) for 1 .. 200;
     is $plain->connections, 3, 'kept alive';
+};
+
+
+subtest 'upstream blocks' => sub {
+    my $block = sub {
+        my ($name, $provider, %opt) = @_;
+        my $sim = $t->sim($provider, name => $name, %opt);
+        return (upstream_block($sim, sub {"/$_[0]"}), $sim->address);
+    };
+
+    my ($text, $address) = $block->('bare', 'plaid', tls => 0);
+    is $text, <<"CONF" =~ s/\n\z//r, 'of two secrets, without TLS';
+upstream bare {
+        server          $address;
+        keepalive       8;
+        idpay_provider  plaid;
+        idpay_tls       off;
+        idpay_host      plaid.test;
+        idpay_secret    client_id file:/plaid_client_id;
+        idpay_secret    secret file:/plaid_secret;
+    }
+CONF
+
+    ($text) = $block->('any', 'generic');
+    unlike $text, qr/idpay_tls/, 'with TLS';
+    like $text, qr{idpay_auth +header X-Key;\n +idpay_secret +key file:/key;},
+        'of a generic provider';
 };
 
 

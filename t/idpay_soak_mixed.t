@@ -24,7 +24,7 @@ my $t   = Test::Idpay->new;
 my %sim = map { $_ => $t->sim($_) } qw(plusid passportreader plasmapay plaid);
 $sim{generic} = $t->sim('generic', tls => 0);
 $sim{generic}->expect(
-    headers => { 'X-Key' => $t->secret_value('generic_key') });
+    headers => { 'X-Key' => $t->secret_value('key') });
 
 $t->config(<<'CONF');
 %%GLOBALS%%
@@ -37,51 +37,17 @@ http {
     client_body_buffer_size 8k;
     access_log off;
 
-    upstream plusid {
-        server          %%SIM_plusid%%;
-        keepalive       8;
-        idpay_provider  plusid;
-        idpay_host      plusid.test;
-        idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
-    }
-    upstream passportreader {
-        server          %%SIM_passportreader%%;
-        keepalive       8;
-        idpay_provider  passportreader;
-        idpay_host      passportreader.test;
-        idpay_secret    public_key  file:%%SECRET_passportreader_public_key%%;
-        idpay_secret    secret      file:%%SECRET_passportreader_secret%%;
-    }
-    upstream plasmapay {
-        server          %%SIM_plasmapay%%;
-        keepalive       8;
-        idpay_provider  plasmapay;
-        idpay_host      plasmapay.test;
-        idpay_secret    api_key  file:%%SECRET_plasmapay_api_key%%;
-    }
-    upstream plaid {
-        server          %%SIM_plaid%%;
-        keepalive       8;
-        idpay_provider  plaid;
-        idpay_host      plaid.test;
-        idpay_secret    client_id  file:%%SECRET_plaid_client_id%%;
-        idpay_secret    secret     file:%%SECRET_plaid_secret%%;
-    }
-    upstream generic {
-        server          %%SIM_generic%%;
-        keepalive       8;
-        idpay_provider  generic;
-        idpay_tls       off;
-        idpay_host      generic.test;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_generic_key%%;
-    }
+    %%UPSTREAM_plusid%%
+    %%UPSTREAM_passportreader%%
+    %%UPSTREAM_plasmapay%%
+    %%UPSTREAM_plaid%%
+    %%UPSTREAM_generic%%
     upstream dead {
         server          127.0.0.1:%%PORT_1%%;
         idpay_provider  generic;
         idpay_host      generic.test;
         idpay_auth      query key;
-        idpay_secret    key file:%%SECRET_generic_key%%;
+        idpay_secret    key file:%%SECRET_key%%;
     }
     upstream untrusted {
         server          %%SIM_plusid%%;
@@ -109,7 +75,7 @@ http {
 CONF
 
 # What goes wrong in the simulator is chosen by the target.
-my $echo = $t->secret_value('generic_key');
+my $echo = $t->secret_value('key');
 for ([ 400 => body => "no $echo" x 50 ], [ 503 => body => $echo ],
     [ 200 => truncate => 'mid_body', body => 'x' x 100 ],
     [ 200 => trickle_ms => 1, body => 'slow', headers => [] ])

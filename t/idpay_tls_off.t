@@ -20,12 +20,7 @@ http {
     %%HTTP%%
     idpay_trusted_certificate %%CA%%;
 
-    upstream plusid {
-        server          %%SIM_plusid%%;
-        idpay_provider  plusid;
-        idpay_host      plusid.test;
-        idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
-    }
+    %%UPSTREAM_plusid%%
     upstream plain {
         server          %%SIM_plain%%;
         idpay_provider  plusid;

@@ -24,19 +24,8 @@ http {
     %%HTTP%%
     idpay_trusted_certificate %%CA%%;
 
-    upstream plusid {
-        server          %%SIM_plusid%%;
-        idpay_provider  plusid;
-        idpay_host      plusid.test;
-        idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
-    }
-    upstream plain {
-        server          %%SIM_plain%%;
-        idpay_provider  plusid;
-        idpay_tls       off;
-        idpay_host      plusid.test;
-        idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
-    }
+    %%UPSTREAM_plusid%%
+    %%UPSTREAM_plain%%
     upstream dead {
         server          127.0.0.1:%%PORT_1%%;
         idpay_provider  plusid;

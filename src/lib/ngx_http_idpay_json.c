@@ -9,6 +9,8 @@
 #include <cjson/cJSON.h>
 
 
+static ngx_uint_t ngx_http_idpay_json_same(u_char *member,
+    const ngx_str_t *name);
 static ngx_int_t ngx_http_idpay_json_bounded(u_char *text, size_t len);
 
 
@@ -52,7 +54,7 @@ ngx_http_idpay_json_member(u_char *text, size_t len, const ngx_str_t *names,
 
         for (name = names; name->len; name++) {
 
-            if (ngx_strcasecmp((u_char *) item->string, name->data) == 0) {
+            if (ngx_http_idpay_json_same((u_char *) item->string, name)) {
                 *found = name;
                 rc = NGX_OK;
                 goto done;
@@ -65,6 +67,42 @@ done:
     cJSON_Delete(json);
 
     return rc;
+}
+
+
+/*
+ * Compares names as parsers do that care for case least: to these LATIN SMALL
+ * LETTER LONG S (U+017F) is an "s", and KELVIN SIGN (U+212A) a "k".
+ */
+
+static ngx_uint_t
+ngx_http_idpay_json_same(u_char *member, const ngx_str_t *name)
+{
+    u_char  c;
+    size_t  i;
+
+    for (i = 0; i < name->len; i++) {
+
+        if (member[0] == 0xc5 && member[1] == 0xbf) {
+            c = 's';
+            member += 2;
+
+        } else if (member[0] == 0xe2 && member[1] == 0x84 && member[2] == 0xaa)
+        {
+            c = 'k';
+            member += 3;
+
+        } else {
+            c = ngx_tolower(*member);
+            member++;
+        }
+
+        if (c != name->data[i]) {
+            return 0;
+        }
+    }
+
+    return *member == '\0';
 }
 
 

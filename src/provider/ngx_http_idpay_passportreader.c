@@ -21,10 +21,19 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_passportreader_scheme = {
 };
 
 
+/* these may stand for another method */
+
+static const ngx_str_t  ngx_http_idpay_passportreader_drop_headers[] = {
+    ngx_string("x-http-method*"),
+    ngx_string("x-method-override"),
+    ngx_null_string
+};
+
+
 const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader = {
     ngx_string("passportreader"),
     &ngx_http_idpay_passportreader_scheme,
-    NULL,                                  /* drop headers */
+    ngx_http_idpay_passportreader_drop_headers,
     NULL,                                  /* drop arguments */
     NULL,                                  /* refuse members */
     NULL,                                  /* paths */

@@ -5,7 +5,7 @@
  * Plaid identity verification, API version 2020-09-14: three headers on every
  * call.  The provider takes the two secrets from members of the JSON body as
  * well, and the same key opens every other product: only the paths of identity
- * verification are let through.
+ * verification are let through, and no header that may stand for another path.
  */
 
 
@@ -28,6 +28,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_plaid_scheme = {
 
 static const ngx_str_t  ngx_http_idpay_plaid_drop_headers[] = {
     ngx_string("plaid-*"),
+    ngx_string("x-original-url"),
+    ngx_string("x-rewrite-url"),
     ngx_null_string
 };
 

@@ -243,8 +243,6 @@ ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ctx->attempts++;
-
     /* for the variables of the upstream module, and its output filter */
 
     ctx->request->upstream = r->upstream;

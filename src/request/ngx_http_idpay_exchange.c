@@ -37,6 +37,8 @@ static ngx_int_t ngx_http_idpay_exchange_verdict(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
 static ngx_int_t ngx_http_idpay_exchange_reject(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_uint_t status, char *detail);
+static ngx_uint_t ngx_http_idpay_exchange_attempts(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx);
 static ngx_int_t ngx_http_idpay_exchange_answer(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_http_idpay_problem_t *problem);
 
@@ -473,6 +475,35 @@ ngx_http_idpay_exchange_reject(ngx_http_request_t *r,
 
 
 /*
+ * Calls begun, those that the upstream module repeats by itself among them: on
+ * a kept connection that had been closed, and at the next server.
+ */
+
+static ngx_uint_t
+ngx_http_idpay_exchange_attempts(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_uint_t                  i, n;
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL) {
+        return 0;
+    }
+
+    state = r->upstream_states->elts;
+    n = 0;
+
+    for (i = ctx->states; i < r->upstream_states->nelts; i++) {
+        if (state[i].peer) {
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+/*
  * Sends a problem.  Returns what a content handler may return: the result of
  * the output, or an HTTP status if nothing was sent.
  */
@@ -503,7 +534,7 @@ ngx_http_idpay_exchange_answer(ngx_http_request_t *r,
     problem->request_id.data = vv->data;
     problem->request_id.len = vv->len;
     problem->provider = ctx->iucf->name;
-    problem->attempts = ctx->attempts;
+    problem->attempts = ngx_http_idpay_exchange_attempts(r, ctx);
 
     b = ngx_http_idpay_problem_create(r->pool, problem);
     if (b == NULL) {

@@ -37,7 +37,7 @@ typedef struct {
 
     ngx_http_idpay_state_e           state;
 
-    ngx_uint_t                       attempts;   /* started */
+    ngx_uint_t                       states;     /* of upstreams, before */
     ngx_int_t                        rc;         /* of the last attempt */
 
     ngx_int_t                      (*input_filter_init)(void *data);

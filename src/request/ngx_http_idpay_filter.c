@@ -16,6 +16,8 @@ static void ngx_http_idpay_filter_move(ngx_http_request_t *sr,
     ngx_http_request_t *r);
 static void ngx_http_idpay_filter_error(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
+static void ngx_http_idpay_filter_headers(ngx_http_idpay_redact_t *redact,
+    ngx_list_t *headers);
 static ngx_int_t ngx_http_idpay_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
@@ -58,7 +60,9 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
 
     ngx_http_idpay_filter_move(sr, r);
 
-    if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
+    /* a redirect may have the arguments of the call in it */
+
+    if (r->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE) {
         ngx_http_idpay_filter_error(r, ctx);
     }
 
@@ -103,9 +107,6 @@ ngx_http_idpay_filter_move(ngx_http_request_t *sr, ngx_http_request_t *r)
 static void
 ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 {
-    ngx_uint_t                i;
-    ngx_list_part_t          *part;
-    ngx_table_elt_t          *h;
     ngx_http_idpay_redact_t  *redact;
 
     redact = ctx->iucf->redact;
@@ -116,24 +117,11 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     ngx_http_idpay_redact_bytes(redact, r->headers_out.content_type.data,
                                 r->headers_out.content_type.len, 1);
 
-    part = &r->headers_out.headers.part;
-    h = part->elts;
+    ngx_http_idpay_filter_headers(redact, &r->headers_out.headers);
 
-    for (i = 0; /* void */ ; i++) {
+    /* also those that do not go on, which variables can show */
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        ngx_http_idpay_redact_bytes(redact, h[i].value.data, h[i].value.len,
-                                    1);
-    }
+    ngx_http_idpay_filter_headers(redact, &r->upstream->headers_in.headers);
 
     /* the body is written to, so it must be in memory and nobody else's */
 
@@ -159,6 +147,44 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     ngx_http_clear_content_length(r);
     r->headers_out.content_length_n = 0;
+}
+
+
+static void
+ngx_http_idpay_filter_headers(ngx_http_idpay_redact_t *redact,
+    ngx_list_t *headers)
+{
+    u_char           *end;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &headers->part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        /* a value that the proxy module has shortened in place */
+
+        end = ngx_strlchr(h[i].value.data, h[i].value.data + h[i].value.len,
+                          '\0');
+        if (end) {
+            h[i].value.len = end - h[i].value.data;
+        }
+
+        ngx_http_idpay_redact_bytes(redact, h[i].value.data, h[i].value.len,
+                                    1);
+    }
 }
 
 

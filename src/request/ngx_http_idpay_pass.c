@@ -79,9 +79,9 @@ ngx_http_idpay_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
            ))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "idpay: \"idpay_pass\" cannot have URI part in "
-                           "location given by regular expression, or inside "
-                           "named location");
+                           "idpay: \"idpay_pass %V\" has a URI, but a "
+                           "regular expression or a name gives the location "
+                           "no part for it to replace", &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -100,6 +100,7 @@ char *
 ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
     ngx_http_idpay_loc_conf_t *conf)
 {
+    ngx_int_t                  rc;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -140,9 +141,13 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
         }
     }
 
-    if (ngx_http_idpay_proxy_create(cf, conf, ngx_http_idpay_pass_handler)
-        != NGX_OK)
-    {
+    rc = ngx_http_idpay_proxy_create(cf, conf, ngx_http_idpay_pass_handler);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "idpay: \"idpay_pass %V\" cannot be set up, in %s:%ui",
                       &conf->provider, conf->file_name, conf->line);
@@ -198,6 +203,10 @@ ngx_http_idpay_pass_handler(ngx_http_request_t *r)
     ctx->request = r;
     ctx->ilcf = ngx_http_get_module_loc_conf(r, ngx_http_idpay_module);
     ctx->iucf = ctx->ilcf->iucf;
+
+    if (r->upstream_states) {
+        ctx->states = r->upstream_states->nelts;
+    }
 
     ngx_http_set_ctx(r, ctx, ngx_http_idpay_module);
 

@@ -12,6 +12,10 @@
 extern ngx_module_t  ngx_http_proxy_module;
 
 
+static ngx_int_t ngx_http_idpay_proxy_test(ngx_conf_t *cf,
+    ngx_http_idpay_loc_conf_t *conf, void *parent);
+static ngx_uint_t ngx_http_idpay_proxy_listed(ngx_str_t *list,
+    ngx_str_t *name);
 static ngx_int_t ngx_http_idpay_proxy_target(ngx_conf_t *cf,
     ngx_http_idpay_loc_conf_t *conf, void *plcf);
 static ngx_int_t ngx_http_idpay_proxy_headers(ngx_conf_t *cf,
@@ -73,6 +77,33 @@ static ngx_keyval_t  ngx_http_idpay_proxy_own_headers[] = {
 };
 
 
+/* these can be taken away, but not be made to say something else */
+
+static ngx_str_t  ngx_http_idpay_proxy_framing[] = {
+    ngx_string("Content-Length"),
+    ngx_string("Transfer-Encoding"),
+    ngx_string("TE"),
+    ngx_string("Keep-Alive"),
+    ngx_null_string
+};
+
+
+/* the commands of "proxy_ssl_conf_command" that leave verification alone */
+
+static ngx_str_t  ngx_http_idpay_proxy_ssl_commands[] = {
+    ngx_string("Options"),
+    ngx_string("CipherString"),
+    ngx_string("Ciphersuites"),
+    ngx_string("Curves"),
+    ngx_string("Groups"),
+    ngx_string("SignatureAlgorithms"),
+    ngx_string("ClientSignatureAlgorithms"),
+    ngx_string("MinProtocol"),
+    ngx_string("MaxProtocol"),
+    ngx_null_string
+};
+
+
 static ngx_str_t  ngx_http_idpay_proxy_host = ngx_string("Host");
 static ngx_str_t  ngx_http_idpay_proxy_accept_encoding =
     ngx_string("Accept-Encoding");
@@ -128,7 +159,11 @@ ngx_http_idpay_proxy_create(ngx_conf_t *cf,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    rc = ngx_http_idpay_proxy_target(cf, conf, plcf);
+    rc = ngx_http_idpay_proxy_test(cf, conf, parent);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_idpay_proxy_target(cf, conf, plcf);
+    }
 
     conf->proxy_handler = clcf->handler;
     clcf->handler = handler;
@@ -150,6 +185,79 @@ ngx_http_idpay_proxy_create(ngx_conf_t *cf,
     ctx->loc_conf = saved;
 
     return rc;
+}
+
+
+/*
+ * What is tested of a call is to be what is sent, and nothing but the module
+ * decides what a provider is verified with.
+ */
+
+static ngx_int_t
+ngx_http_idpay_proxy_test(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *conf,
+    void *parent)
+{
+    char           *argument;
+    ngx_uint_t      i;
+    ngx_array_t    *commands;
+    ngx_keyval_t   *kv;
+    ngx_command_t  *method, *body, *ssl, *refused;
+
+    method = ngx_http_idpay_proxy_command("proxy_method");
+    body = ngx_http_idpay_proxy_command("proxy_set_body");
+    ssl = ngx_http_idpay_proxy_command("proxy_ssl_conf_command");
+
+    if (method == NULL || body == NULL || ssl == NULL) {
+        return NGX_ERROR;
+    }
+
+    refused = NULL;
+    argument = "";
+
+    if (*(void **) ((char *) parent + method->offset)) {
+        refused = method;
+    }
+
+    if (((ngx_str_t *) ((char *) parent + body->offset))->data) {
+        refused = body;
+    }
+
+    commands = *(ngx_array_t **) ((char *) parent + ssl->offset);
+
+    for (i = 0; commands && i < commands->nelts; i++) {
+        kv = commands->elts;
+
+        if (!ngx_http_idpay_proxy_listed(ngx_http_idpay_proxy_ssl_commands,
+                                         &kv[i].key))
+        {
+            refused = ssl;
+            argument = (char *) kv[i].key.data;
+        }
+    }
+
+    if (refused == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "idpay: \"%V%s%s\" cannot be used with \"idpay_pass %V\", "
+                  "in %s:%ui", &refused->name, *argument ? " " : "", argument,
+                  &conf->provider, conf->file_name, conf->line);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_idpay_proxy_listed(ngx_str_t *list, ngx_str_t *name)
+{
+    for ( /* void */ ; list->len; list++) {
+        if (ngx_strcasecmp(name->data, list->data) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -254,6 +362,13 @@ ngx_http_idpay_proxy_headers(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *conf,
             continue;
         }
 
+        if (kv[i].value.len
+            && ngx_http_idpay_proxy_listed(ngx_http_idpay_proxy_framing,
+                                           &kv[i].key))
+        {
+            continue;
+        }
+
         if (ngx_strcasecmp(kv[i].key.data,
                            ngx_http_idpay_proxy_accept_encoding.data)
             == 0)
@@ -343,10 +458,8 @@ ngx_http_idpay_proxy_hide(ngx_conf_t *cf, void *plcf, void *parent)
 
     for (i = 0; i < ucf->pass_headers->nelts; i++) {
 
-        if (ngx_strcasecmp(name[i].data, ngx_http_idpay_proxy_hidden[0].data)
-            == 0
-            || ngx_strcasecmp(name[i].data, ngx_http_idpay_proxy_hidden[1].data)
-               == 0)
+        if (ngx_http_idpay_proxy_listed(ngx_http_idpay_proxy_hidden,
+                                        &name[i]))
         {
             continue;
         }

@@ -12,6 +12,8 @@
 #define NGX_HTTP_IDPAY_MAX_DECODINGS  8
 
 
+static ngx_uint_t ngx_http_idpay_screen_same(u_char *one, u_char *other,
+    size_t len);
 static u_char ngx_http_idpay_screen_fold(u_char c);
 static ngx_uint_t ngx_http_idpay_screen_arg(ngx_array_t *drops, u_char *name,
     size_t len);
@@ -23,7 +25,7 @@ ngx_http_idpay_screen_header(ngx_array_t *drops, ngx_str_t *name)
 {
     size_t       len;
     ngx_str_t   *drop;
-    ngx_uint_t   i, n;
+    ngx_uint_t   i;
 
     drop = drops->elts;
 
@@ -41,20 +43,29 @@ ngx_http_idpay_screen_header(ngx_array_t *drops, ngx_str_t *name)
             continue;
         }
 
-        for (n = 0; n < len; n++) {
-            if (ngx_http_idpay_screen_fold(name->data[n])
-                != ngx_http_idpay_screen_fold(drop[i].data[n]))
-            {
-                break;
-            }
-        }
-
-        if (n == len) {
+        if (ngx_http_idpay_screen_same(name->data, drop[i].data, len)) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_idpay_screen_same(u_char *one, u_char *other, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (ngx_http_idpay_screen_fold(one[i])
+            != ngx_http_idpay_screen_fold(other[i]))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -155,11 +166,13 @@ ngx_http_idpay_screen_arg(ngx_array_t *drops, u_char *name, size_t len)
     }
 
     for (i = 0; i < len; i++) {
-        if (name[i] == '=' || name[i] == '[' || name[i] <= ' '
-            || name[i] == '+')
-        {
+        if (name[i] == '=' || name[i] == '[') {
             break;
         }
+    }
+
+    while (i && (name[i - 1] <= ' ' || name[i - 1] == '+')) {
+        i--;
     }
 
     drop = drops->elts;
@@ -167,7 +180,7 @@ ngx_http_idpay_screen_arg(ngx_array_t *drops, u_char *name, size_t len)
 
     for (i = 0; i < drops->nelts; i++) {
         if (drop[i].len == len
-            && ngx_strncasecmp(name, drop[i].data, len) == 0)
+            && ngx_http_idpay_screen_same(name, drop[i].data, len))
         {
             return 1;
         }

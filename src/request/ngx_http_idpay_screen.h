@@ -23,8 +23,9 @@ ngx_uint_t ngx_http_idpay_screen_header(ngx_array_t *drops, ngx_str_t *name);
 
 /*
  * Removes from a query string all arguments named in "drops" (lower case),
- * whatever their case and however often they are percent-encoded: a name that
- * takes more than a few decodings is removed, whatever it is.  Returns
+ * whatever their case and punctuation and however often they are
+ * percent-encoded: a name that takes more than a few decodings is removed,
+ * whatever it is.  Returns
  * NGX_OK with the rest in "out" (from the pool), NGX_DECLINED if there is
  * nothing to remove, or NGX_ERROR if there is no memory.
  */

@@ -18,7 +18,10 @@ static ngx_str_t  header_names[] = {
     ngx_string("plaid-*")
 };
 
-static ngx_str_t  arg_names[] = { ngx_string("apikey") };
+static ngx_str_t  arg_names[] = {
+    ngx_string("apikey"),
+    ngx_string("my_key")
+};
 
 static const ngx_str_t  prefixes[] = {
     ngx_string("/identity_verification/"),
@@ -78,6 +81,8 @@ static struct {
     { "a;apiKey=k;b", "a;b" },
     { "&apiKey=k&a", "a" },
     { "a&&apiKey=k&&b", "a&&&b" },
+    { "my.key=k&my-key=k&My%20Key=k&my+key=k&a", "a" },
+    { "api_Key=k", NULL },
     { "apiKey2=k", NULL },
     { "xapiKey=k", NULL },
     { "a=apiKey", NULL },
@@ -149,7 +154,7 @@ main(int argc, char *const *argv)
     }
 
     drops.elts = arg_names;
-    drops.nelts = 1;
+    drops.nelts = sizeof(arg_names) / sizeof(arg_names[0]);
 
     for (i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
         text.data = (u_char *) args[i].args;

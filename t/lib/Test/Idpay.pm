@@ -17,7 +17,10 @@ package Test::Idpay;
 # nginx
 #   $t->config($text, %opt)      writes nginx.conf; these names: %%TESTDIR%%
 #                                %%PORT_n%% %%CA%% %%SIM_name%% %%SECRET_name%%
-#                                %%GLOBALS%% (required) %%EVENTS%% %%HTTP%%;
+#                                %%GLOBALS%% (required) %%EVENTS%% %%HTTP%%
+#                                %%UPSTREAM_name%%: the whole block "upstream
+#                                name" of that simulator, with keepalive, host
+#                                and secrets: Test::Idpay::Upstream;
 #                                workers, master_process
 #   $t->run  $t->try_run         the latter returns false instead of dying
 #   $t->nginx_t                  (exit code, output) of nginx -t
@@ -57,6 +60,7 @@ use Test::Idpay::Client ();
 use Test::Idpay::Logs qw(alarms sanitizer_reports forms_of leaks);
 use Test::Idpay::Process qw(wait_until);
 use Test::Idpay::Sim;
+use Test::Idpay::Upstream qw(upstream_block);
 
 use constant {
     START_DEADLINE  => 15,
@@ -319,18 +323,18 @@ sub config {
         TESTDIR => sub { $self->{dir} },
         CA      => sub { $self->ca },
     );
+    my $sim = sub { $self->{sims}{ $_[0] } // die "no simulator $_[0] runs\n" };
+    my $path_of = sub { $self->secret($_[0]) };
     my %named = (
-        PORT   => sub { $self->port($_[0]) },
-        SECRET => sub { $self->secret($_[0]) },
-        SIM    => sub {
-            my $sim = $self->{sims}{ $_[0] } or die "no simulator $_[0] runs\n";
-            return $sim->address;
-        },
+        PORT     => sub { $self->port($_[0]) },
+        SECRET   => $path_of,
+        SIM      => sub { $sim->($_[0])->address },
+        UPSTREAM => sub { upstream_block($sim->($_[0]), $path_of) },
     );
 
     $text =~ s{%%(\w+?)%%}{
         my $name = $1;
-        my ($kind, $rest) = $name =~ /^(PORT|SECRET|SIM)_(\w+)$/;
+        my ($kind, $rest) = $name =~ /^(PORT|SECRET|SIM|UPSTREAM)_(\w+)$/;
         my $code = $kind ? $named{$kind} : $fixed{$name};
         die "no such name as %%$name%%\n" if !$code;
         $code->($rest);

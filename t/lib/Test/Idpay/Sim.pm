@@ -2,7 +2,8 @@ package Test::Idpay::Sim;
 
 # A running simulator as a test sees it.
 #
-#   ->port ->host ->name ->address     127.0.0.1:port
+#   ->port ->host ->name ->provider ->address     127.0.0.1:port
+#   ->tls                      whether it speaks TLS
 #   ->requests                 [{method, target, headers, raw, body, ...}, ...]
 #                              raw and body decoded; body undef where it was
 #                              too long to be kept (body_length, body_sha256)
@@ -60,11 +61,13 @@ sub start {
 }
 
 
-sub name    { $_[0]{name} }
-sub host    {"$_[0]{provider}.test"}
-sub port    { $_[0]{ready}{port} }
-sub address { '127.0.0.1:' . $_[0]->port }
-sub pid     { $_[0]{process}->pid }
+sub name     { $_[0]{name} }
+sub provider { $_[0]{provider} }
+sub tls      { defined $_[0]{tls} }
+sub host     {"$_[0]{provider}.test"}
+sub port     { $_[0]{ready}{port} }
+sub address  { '127.0.0.1:' . $_[0]->port }
+sub pid      { $_[0]{process}->pid }
 
 
 sub _control {
