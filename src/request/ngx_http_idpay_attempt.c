@@ -62,6 +62,10 @@ ngx_http_idpay_attempt_start(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     sr->headers_in.upgrade = NULL;
 
+    /* as of a request that is not a subrequest */
+
+    sr->read_event_handler = ngx_http_block_reading;
+
     return NGX_OK;
 }
 
@@ -270,6 +274,12 @@ ngx_http_idpay_attempt_input_init(void *data)
     ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
 
     sr->upstream->pipe->output_ctx = ctx->request;
+
+#if (NGX_THREADS)
+    if (sr->upstream->pipe->thread_handler) {
+        sr->upstream->pipe->thread_ctx = ctx->request;
+    }
+#endif
 
     return ctx->input_filter_init(data);
 }

@@ -166,6 +166,11 @@ ngx_http_idpay_exchange_write(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_idpay_module);
 
     if (ctx->attempt) {
+
+        /* operations of threads are the caller's request's, as the output */
+
+        ctx->attempt->aio = r->aio;
+
         ctx->attempt->write_event_handler(ctx->attempt);
         return;
     }

@@ -288,7 +288,10 @@ ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
         if (ctx->withhold && !ngx_buf_special(b)) {
             b->pos = b->last;
             b->file_pos = b->file_last;
-            continue;
+
+            if (!last) {
+                continue;
+            }
         }
 
         if (ctx->held_len
@@ -298,6 +301,10 @@ ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
         }
 
         if (!ngx_buf_special(b)) {
+
+            /* what is in a file too would be sent from there */
+
+            b->in_file = 0;
 
             /* all of it may be held by now */
 
@@ -311,8 +318,7 @@ ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
                 b->last -= ctx->held_len;
             }
 
-            if (n == 0) {
-                b->file_pos = b->file_last;
+            if (n == 0 && !last) {
                 continue;
             }
         }
