@@ -178,6 +178,11 @@ is $r->header('Location'), 'https://generic.test/?key=' . stars($password) . '&a
 unlike $r->body, qr/\Q$password\E/, 'nor its body';
 
 
+$r = answer('/', status => 304, headers => [ [ 'Content-Encoding', 'gzip' ] ]);
+is $r->status, 304, 'an answer without a body';
+is $r->header('Content-Encoding'), 'gzip', 'has none to withhold';
+
+
 my $zipped = memGzip("$password $text");
 for my $place (@places) {
     for my $chunked (0, 1) {

@@ -130,7 +130,9 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     ctx->redact = 1;
 
-    if (r->headers_out.content_encoding == NULL) {
+    if (r->headers_out.content_encoding == NULL
+        || r->headers_out.status == NGX_HTTP_NOT_MODIFIED)
+    {
         return;
     }
 
