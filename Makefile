@@ -5,6 +5,7 @@
 #   RUNS="..."     the builds to run them with: dynamic static asan
 #   JOBS=N         how many of them at a time
 #   KEEP=1         make demo: leaves the demonstration running
+#   FUZZ_SECONDS=N make fuzz: how long each target runs, 20 by default
 #   DESTDIR, PREFIX, MODULES_DIR, NGINX=BINARY   for make install
 
 SHELL = /bin/bash
@@ -36,8 +37,8 @@ export TEST_NGINX_BINARY ?= $(CURDIR)/build/nginx
 endif
 
 
-.PHONY: module static asan unit nginx-src deps test demo bench style install \
-        clean help
+.PHONY: module static asan unit nginx-src deps test fuzz demo bench style \
+        install clean help
 
 module:     ## the dynamic module (the default); with NGINX_SRC nginx too
 	@t/tools/build $(if $(NGINX_SRC),source "$(NGINX_SRC)",module)
@@ -64,6 +65,11 @@ test:       ## builds and tests everything
 test: deps
 	@$(MAKE) --no-print-directory module static asan unit
 	@prove -j $(JOBS) -e t/tools/run $(ALL_TESTS)
+
+fuzz:       ## fuzzes the pure functions, FUZZ_SECONDS each; needs clang
+fuzz: deps
+	@$(MAKE) --no-print-directory asan
+	@t/tools/fuzz
 
 demo:       ## one call to each provider, simulated; KEEP=1 leaves it running
 demo: deps

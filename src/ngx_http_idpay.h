@@ -17,7 +17,12 @@
 #include "credential/ngx_http_idpay_credential.h"
 #include "credential/ngx_http_idpay_redact.h"
 #include "credential/ngx_http_idpay_secret.h"
+#include "policy/ngx_http_idpay_breaker.h"
+#include "policy/ngx_http_idpay_limiter.h"
+#include "policy/ngx_http_idpay_replay.h"
+#include "policy/ngx_http_idpay_retry.h"
 #include "provider/ngx_http_idpay_provider.h"
+#include "zone/ngx_http_idpay_zone.h"
 
 
 /* the overlapping credential of a rotation is the second one */
@@ -25,6 +30,27 @@
 #define NGX_HTTP_IDPAY_PRIMARY  0
 #define NGX_HTTP_IDPAY_NEXT     1
 #define NGX_HTTP_IDPAY_SLOTS    2
+
+
+typedef struct {
+    ngx_http_idpay_zone_t           *zone;      /* NULL: no provider */
+    size_t                           zone_size;
+    ngx_array_t                      providers;
+                                     /* of ngx_http_idpay_upstream_conf_t * */
+} ngx_http_idpay_main_conf_t;
+
+
+/* one "idpay_rate" */
+
+typedef struct {
+    ngx_http_idpay_rate_t            rate;
+    ngx_msec_t                       wait;     /* ms that a call waits */
+    ngx_uint_t                       method;   /* NGX_HTTP_GET .., 0: any */
+    ngx_str_t                        path;     /* a prefix, empty: any */
+    ngx_uint_t                       bucket;   /* of the limiter */
+    struct ngx_http_idpay_queue_s   *queue;    /* of this worker */
+    unsigned                         dry_run:1;
+} ngx_http_idpay_limit_t;
 
 
 /* a provider: the upstream{} block's configuration, or http{}'s defaults */
@@ -51,6 +77,22 @@ typedef struct {
     ngx_array_t                     *drop_headers;    /* of ngx_str_t */
     ngx_array_t                     *drop_args;       /* of ngx_str_t */
 
+    /* "rates" is NULL if not set, and without elements if off */
+
+    ngx_array_t                     *rates;     /* of ngx_http_idpay_limit_t */
+    ngx_http_idpay_limit_t           limit;     /* the general one */
+    ngx_http_idpay_limit_t          *dry_limit; /* or NULL, the same tried */
+    ngx_flag_t                       adaptive;
+    ngx_msec_t                       timeout;
+    ngx_http_idpay_retry_conf_t      retry;
+    ngx_http_idpay_breaker_conf_t    breaker;
+    ngx_array_t                     *replay;
+                                       /* of ngx_http_idpay_replay_rule_t */
+
+    ngx_int_t                        node;      /* its zone's entry */
+    struct ngx_http_idpay_shared_s  *shared;    /* by all workers */
+    ngx_shmtx_t                     *mutex;     /* its lock */
+
     ngx_http_upstream_init_peer_pt   init_peer;
 
     u_char                          *file_name;
@@ -64,6 +106,8 @@ typedef struct {
     ngx_uint_t                       location_len;
 
     ngx_http_idpay_upstream_conf_t  *iucf;
+    ngx_msec_t                       own_timeout; /* here or further out */
+    ngx_msec_t                       timeout;     /* that, or the provider's */
 
     /*
      * The location's own configurations of all modules, and the same with the

@@ -35,6 +35,7 @@ http {
         idpay_auth      basic;
         idpay_secret    user     file:%%SECRET_user%%;
         idpay_secret    password file:%%SECRET_password%% file:%%SECRET_next%%;
+        %%UNLIMITED%%
     }
     server {
         listen 127.0.0.1:%%PORT_8080%%;

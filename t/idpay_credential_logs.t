@@ -50,6 +50,7 @@ http {
         idpay_auth      query key;
         idpay_host      generic.test;
         idpay_secret    key file:%%SECRET_generic_query%%;
+        %%UNLIMITED%%
     }
     upstream header {
         server          %%SIM_generic%%;
@@ -57,6 +58,7 @@ http {
         idpay_auth      header X-My-Key;
         idpay_host      generic.test;
         idpay_secret    key file:%%SECRET_generic_header%%;
+        %%UNLIMITED%%
     }
     upstream dead {
         server          127.0.0.1:%%PORT_1%%;
@@ -64,6 +66,7 @@ http {
         idpay_auth      query key;
         idpay_host      generic.test;
         idpay_secret    key file:%%SECRET_generic_query%%;
+        %%UNLIMITED%%
     }
 
     server {

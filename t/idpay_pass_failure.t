@@ -53,6 +53,8 @@ my %servers = (
     nones  => 'server 127.0.0.1:%%PORT_closed%% max_fails=1;'
         . 'server 127.0.0.2:%%PORT_closed%% max_fails=1;',
 );
+my %limits = (second => 'idpay_retry tries=4 base=10ms; idpay_breaker off;');
+
 my $upstreams = join "\n", map { <<"CONF" } sort keys %servers;
     upstream $_ {
         $servers{$_}
@@ -61,6 +63,7 @@ my $upstreams = join "\n", map { <<"CONF" } sort keys %servers;
         idpay_auth      header X-Key;
         idpay_secret    key file:%%SECRET_key%%;
         idpay_host      generic.test;
+        @{[ $limits{$_} // '%%UNLIMITED%%' ]}
     }
 
     upstream plain_$_ {

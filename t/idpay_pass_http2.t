@@ -76,7 +76,9 @@ sub finish {
         status  => $head =~ m{^HTTP/2 (\d+) *\r$}m ? $1 : 0,
         headers => [ grep { length && !/^(?:date:|HTTP)/ }
                 split /\r\n/, $head ],
-        body => $t->read("$curl->{base}.body"),
+
+        # with -I the head is there too
+        body => $t->read("$curl->{base}.body") =~ s/^date: .*\n//mr,
     };
 }
 

@@ -17,6 +17,25 @@ $t->port('closed');
 my $servers = servers(<<'CONF');
         location / { idpay_pass gate; proxy_read_timeout 300ms; }
         location /two/ { idpay_pass two; }
+        location /none/ { idpay_pass none; }
+CONF
+
+my %servers = (
+    two  => 'server 127.0.0.1:%%PORT_closed%%; server %%SIM_gate%%;',
+    none => 'server 127.0.0.1:%%PORT_closed%%;'
+        . 'server 127.0.0.2:%%PORT_closed%%;',
+);
+my $upstreams = join '', map { <<"CONF" } sort keys %servers;
+    upstream $_ {
+        $servers{$_}
+        idpay_provider  generic;
+        idpay_auth      header X-Key;
+        idpay_secret    key file:%%SECRET_key%%;
+        idpay_host      generic.test;
+        idpay_retry     tries=2 base=10ms;
+        idpay_breaker   off;
+    }
+    upstream plain_$_ { $servers{$_} }
 CONF
 
 # $upstream_bytes_sent counts the credential too: its length is looked at
@@ -38,18 +57,7 @@ http {
     %%UPSTREAM_gate%%
     upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
-    upstream two {
-        server          127.0.0.1:%%PORT_closed%% max_fails=0;
-        server          %%SIM_gate%% backup;
-        idpay_provider  generic;
-        idpay_auth      header X-Key;
-        idpay_secret    key file:%%SECRET_key%%;
-        idpay_host      generic.test;
-    }
-    upstream plain_two {
-        server  127.0.0.1:%%PORT_closed%% max_fails=0;
-        server  %%SIM_gate%% backup;
-    }
+$upstreams
 
     idpay_trusted_certificate %%CA%%;
 
@@ -126,7 +134,6 @@ both('no answer', { close => 'no_answer' }, POST => '/a', body => 'x',
     own => 1);
 both('silent', { delay_ms => 60_000 }, POST => '/a', body => 'x', own => 1);
 
-$sim->behave->stop;
-both('none', undef, GET => '/two/', own => 1);
+both('none', undef, GET => '/none/', own => 1);
 
 done_testing;

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 
-# A problem tells how many calls were begun, also those that nginx repeats by
-# itself: on a kept connection that the provider had closed.
+# A problem tells how many calls were begun, also those that were made again,
+# at first on a kept connection that the provider had closed.
 
 use strict;
 use warnings;
@@ -10,7 +10,8 @@ use Test::Idpay;
 use Test::More;
 
 my $t   = Test::Idpay->new;
-my $sim = $t->sim('plusid');
+my $sim = $t->sim('plusid',
+    limits => 'idpay_retry tries=2 base=10ms; idpay_breaker off;');
 
 $t->config(<<'CONF');
 %%GLOBALS%%

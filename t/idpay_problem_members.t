@@ -31,6 +31,7 @@ http {
         idpay_host      generic.test;
         idpay_auth      bearer;
         idpay_secret    token file:%%SECRET_token%%;
+        %%UNLIMITED%%
     }
     server {
         listen 127.0.0.1:%%PORT_8080%%;
@@ -61,6 +62,9 @@ my @type    = ([ 'Content-Type', 'application/json' ]);
 my @members = qw(attempts code detail fault outcome provider request_id
     retryable status title type);
 my $list = '/plaid/identity_verification/list';
+
+# a call that may not be sent twice
+my $retry = '/plaid/identity_verification/retry';
 
 
 sub is_problem {
@@ -114,13 +118,13 @@ my %no_http = (
 );
 for my $name (sort keys %no_http) {
     $sim->behave->misbehave(raw => $no_http{$name});
-    is_problem($t->post($list, '{}', headers => \@type, timeout => 3),
+    is_problem($t->post($retry, '{}', headers => \@type, timeout => 3),
         $name, status => 502, code => 'provider_error', provider => 'plaid',
         fault => 'provider', retryable => false, outcome => 'unknown',
         attempts => 1);
 }
 $sim->behave->misbehave(delay_ms => 60_000, times => -1);
-is_problem($t->post('/slow/list', '{}', headers => \@type),
+is_problem($t->post('/slow/retry', '{}', headers => \@type),
     'no answer', status => 504, code => 'provider_timeout',
     provider => 'plaid', fault => 'provider', retryable => false,
     outcome => 'unknown', attempts => 1);

@@ -2,18 +2,21 @@
 
 # The simulators themselves: each knows right credentials from wrong ones and
 # keeps its state, the bytes of a request are recorded as they came, and each
-# misbehaviour does what it says. The checks that end every test file find
-# what they are for. No nginx here.
+# misbehaviour does what it says. So does the load driver, and the checks that
+# end every test file find what they are for. No nginx here.
 
 use strict;
 use warnings;
 
 use Digest::SHA  qw(sha256_hex);
 use Idpay::Filler qw(filler);
+use Idpay::Sim::Limit;
+use List::Util   qw(sum0);
 use MIME::Base64 qw(encode_base64);
 use Mojo::JSON   qw(decode_json encode_json false true);
 use Test::Idpay;
 use Test::Idpay::Client qw(connect_to);
+use Test::Idpay::Load    qw(begin_load load park);
 use Test::Idpay::Logs    qw(alarms forms_of leaks sanitizer_reports);
 use Test::Idpay::Process qw(wait_until);
 use Test::Idpay::Upstream qw(upstream_block);
@@ -495,6 +498,179 @@ subtest 'early answer' => sub {
 };
 
 
+subtest 'limits' => sub {
+    # the time of a call, and whether there is room for it
+    my %calls = (
+        sliding => [ [ 5, 1 ], [ 5.5, 1 ], [ 5.75, 0 ], [ 6, 1 ], [ 6.25, 0 ],
+            [ 6.5, 1 ] ],
+        fixed => [ [ 5.5, 1 ], [ 5.5, 1 ], [ 5.75, 0 ], [ 6, 1 ], [ 6.25, 1 ],
+            [ 6.5, 0 ] ],
+        bucket => [ [ 5, 1 ], [ 5, 1 ], [ 5.25, 0 ], [ 5.5, 1 ], [ 9, 1 ],
+            [ 9, 1 ], [ 9.25, 0 ] ],
+    );
+
+    for my $window (sort keys %calls) {
+        my $limit = Idpay::Sim::Limit->new(rate => 2, window => $window);
+        my $calls = $calls{$window};
+
+        is_deeply [ map { [ $_->[0], $limit->admit($_->[0]) ] } @$calls ],
+            $calls, $window;
+        is $limit->refused, grep({ !$_->[1] } @$calls), 'the refused ones';
+        is $limit->accepted, grep({ $_->[1] } @$calls), 'and the others';
+    }
+
+    my $too_many = sub {
+        my (%how) = @_;
+        $sim->behave->misbehave(status => 500)->limit(rate => 2, %how);
+        my @r = map { call($sim, GET => '/') } 1 .. 3;
+        is_deeply [ map { $_->status } @r ], [ 500, 200, 429 ], 'one too many';
+        is_deeply $sim->limited, { accepted => 2, refused => 1 }, 'counted';
+        return @r[ 0, 2 ];
+    };
+    my ($first, $last) = $too_many->();
+    is $last->json->{code}, 'rate_limited', 'the reason';
+    is $last->header('Retry-After'), undef, 'not when there is room';
+
+    ($first, $last) = $too_many->(retry_after => 1, headers => 'ratelimit');
+    is $last->header('Retry-After'), 1, 'when there is room';
+    is $first->header('RateLimit-Policy'), '"default";q=2;w=1', 'the quota';
+    is $first->header('RateLimit'), '"default";r=1;t=1', 'what is left';
+    is $last->header('RateLimit'), '"default";r=0;t=1', 'nothing is left';
+
+    ($first, $last) = $too_many->(headers => 'x-ratelimit');
+    is_deeply [ map { $first->header("X-RateLimit-$_") }
+            qw(Limit Remaining Reset) ], [ 2, 1, 1 ], 'of another spelling';
+
+    eval { $sim->limit(rate => 2, window => 'none') };
+    like $@, qr/no such window/, 'a limit that it cannot keep';
+    is call($sim->limit, GET => '/')->status, 200, 'none any more';
+};
+
+
+subtest 'chance' => sub {
+    my $socket = call($sim, GET => '/')->socket;
+    my $run    = sub {
+        $sim->behave;
+        $sim->misbehave(times => -1, chance => $_->[0], status => $_->[1])
+            for [ 0.3, 500 ], [ 0.5, 503 ];
+        return map { $t->get('/', socket => $socket)->status } 1 .. 300;
+    };
+    my @status = $run->();
+    my %times;
+    $times{$_}++ for @status;
+
+    cmp_ok abs($times{500} - 90),  '<', 30, 'a third';
+    cmp_ok abs($times{503} - 105), '<', 30, 'half of the others';
+    is_deeply [ $run->() ], \@status, 'each run is the same';
+    $sim->behave;
+};
+
+
+subtest 'counts' => sub {
+    my $post = sub {
+        my ($order, $body) = @_;
+        return call($sim, POST => '/', body => $body,
+            headers => [ [ 'X-Order', $order ] ]);
+    };
+    $sim->clear->record(0);
+    is_deeply $sim->count_by('X-Order'), {}, 'from now on';
+    $sim->count_by(member => 'id');
+
+    $sim->misbehave(reset => 'before_header');
+    is $post->(1, '{"id":"a"}')->error, 'reset', 'a call that is lost';
+    $post->(1, '{"id":"a"}');
+    $post->(2, '{"id":7}');
+    $post->(3, '[]');
+    call($sim, GET => '/');
+    close call($sim, POST => '/', no_read => 1, headers =>
+            [ [ 'X-Order', 4 ], [ 'Content-Length', 9 ] ]);
+
+    ok wait_until(5, sub { 6 == sum0 map { $_->[1] } @{ $sim->series } }),
+        'the series has every request';
+    is $sim->series->[0][0], 0, 'from the first';
+    is_deeply $sim->count_by('x-order'), {}, 'a name that is new';
+    is_deeply $sim->count_by('X-Order'), { 1 => 2, 2 => 1, 3 => 1 },
+        'of a header, of requests that were whole';
+    is_deeply $sim->count_by(member => 'id'), { a => 2, 7 => 1 },
+        'of a member';
+    is_deeply $sim->requests, [], 'none is recorded';
+
+    $sim->clear->record(1);
+    is_deeply [ $sim->series, $sim->count_by('X-Order') ], [ [], {} ], 'clear';
+};
+
+
+subtest 'load' => sub {
+    my $plain = $t->sim('generic', tls => 0, name => 'loaded')->record(0);
+    my $load  = sub {
+        $plain->clear->count_by('X-Order');
+        return load($t, port => $plain->port, @_,
+            headers => sub { [ [ 'X-Order', shift ] ] });
+    };
+    my $seen = sub { scalar keys %{ $plain->count_by('X-Order') } };
+
+    my $r = $load->(callers => 8, seconds => 0.5);
+    is_deeply $r->{status}, { 200 => $r->{calls} }, 'callers: all answered';
+    is_deeply $r->{errors}, {}, 'no errors';
+    is $seen->(), $r->{calls}, 'each call once';
+    is $plain->connections, 8, 'over kept connections';
+    cmp_ok $r->{p50}, '>', 0, 'it took time';
+    cmp_ok $r->{p99}, '>=', $r->{p50}, 'some longer';
+
+    $plain->misbehave(times => -1, delay_ms => 300);
+    $r = $load->(rate => 100, seconds => 0.5, timeout => 5);
+    is_deeply $r->{status}, { 200 => 50 }, 'rate: as many as were asked for';
+    cmp_ok $r->{p50}, '>=', 300, 'they are late';
+    cmp_ok scalar @{ $plain->series }, '<', 20,
+        'and do not wait for each other';
+
+    my %kind = (
+        HEAD       => [ {}, method => 'HEAD', uri => '/__bytes/9' ],
+        POST       => [ {}, method => 'POST', body => sub { 'x' x shift } ],
+        chunked    => [ { chunked => 1, body_size => 150_000 } ],
+        long       => [ { body_size => 300_000 } ],
+        closed     => [ { close => 'after_answer' } ],
+        'HTTP/1.0' => [ { raw => "HTTP/1.0 200 OK\r\n\r\nx" } ],
+        interim    => [ { raw => "HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK"
+                    . "\r\nContent-Length: 1\r\n\r\nx", keep => 1 } ],
+    );
+    for my $name (sort keys %kind) {
+        my ($rule, @how) = @{ $kind{$name} };
+        $plain->behave;
+        $plain->misbehave(times => -1, %$rule) if %$rule;
+        $r = $load->(rate => 40, seconds => 0.2, @how);
+        is_deeply [ @$r{qw(status errors)} ], [ { 200 => 8 }, {} ], $name
+            or diag encode_json($r);
+    }
+
+    $plain->behave;
+    $plain->misbehave(%$_) for { reset => 'before_header' },
+        { close => 'no_answer' }, { raw => "no HTTP\r\n\r\n" },
+        { truncate => 'mid_body', body => 'xx' }, { delay_ms => 60_000 };
+    $r = $load->(rate => 20, seconds => 0.5, timeout => 0.5);
+    is_deeply $r->{errors},
+        { reset => 1, closed => 2, 'no HTTP' => 1, timeout => 1 }, 'errors';
+    is $r->{status}{200}, 5, 'and answers';
+
+    $plain->behave->misbehave(times => -1, reset => 'before_header');
+    $r = $load->(callers => 4, seconds => 0.3);
+    cmp_ok $r->{calls}, '<', 50, 'a caller that fails does not spin';
+
+    $plain->behave->clear->count_by('X-Order');
+    my $going = begin_load($t, port => $plain->port, rate => 100,
+        seconds => 0.5);
+    is $t->get('/', port => $plain->port)->status, 200, 'meanwhile a call';
+    is $going->result->{calls}, 50, 'and the load goes on';
+
+    $plain->misbehave(times => -1, delay_ms => 300);
+    my @parked = park($t, 30, port => $plain->port,
+        headers => sub { [ [ 'X-Order', shift ] ] });
+    ok wait_until(5, sub { $seen->() == 30 }), 'parked';
+    is_deeply [ map { $t->read_response($_)->status } @parked ],
+        [ (200) x 30 ], 'and answered in the end';
+};
+
+
 subtest 'plain' => sub {
     my $plain = $t->sim('generic', tls => 0, name => 'plain');
 
@@ -527,6 +703,10 @@ upstream bare {
         idpay_host      plaid.test;
         idpay_secret    client_id file:/plaid_client_id;
         idpay_secret    secret file:/plaid_secret;
+        idpay_rate      off;
+        idpay_adaptive  off;
+        idpay_retry     off;
+        idpay_breaker   off;
     }
 CONF
 
@@ -534,6 +714,11 @@ CONF
     unlike $text, qr/idpay_tls/, 'with TLS';
     like $text, qr{idpay_auth +header X-Key;\n +idpay_secret +key file:/key;},
         'of a generic provider';
+
+    ($text) = $block->('tried', 'plusid', limits => 'idpay_retry tries=2;');
+    like $text, qr/key;\n {8}idpay_retry tries=2;\n {4}\}\z/, 'with limits';
+    ($text) = $block->('default', 'plusid', limits => '');
+    unlike $text, qr/idpay_(?:rate|adaptive|retry|breaker)/, 'with none';
 };
 
 

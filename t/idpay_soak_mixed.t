@@ -48,12 +48,14 @@ http {
         idpay_host      generic.test;
         idpay_auth      query key;
         idpay_secret    key file:%%SECRET_key%%;
+        %%UNLIMITED%%
     }
     upstream untrusted {
         server          %%SIM_plusid%%;
         idpay_provider  plusid;
         idpay_host      elsewhere.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
+        %%UNLIMITED%%
     }
     server {
         listen 127.0.0.1:%%PORT_8080%%;

@@ -47,12 +47,14 @@ http {
         idpay_host      plusid.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
         $upstream
+        %%UNLIMITED%%
     }
     upstream dumb {
         server          $dumb;
         idpay_provider  plusid;
         idpay_host      a-name.of-its-own.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
+        %%UNLIMITED%%
     }
     $http
 }

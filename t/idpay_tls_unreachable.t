@@ -31,6 +31,7 @@ http {
         idpay_provider  plusid;
         idpay_host      plusid.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
+        %%UNLIMITED%%
     }
     upstream gone {
         server          unix:%%TESTDIR%%/none.socket;
@@ -38,12 +39,14 @@ http {
         idpay_tls       off;
         idpay_host      plusid.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
+        %%UNLIMITED%%
     }
     upstream mute {
         server          127.0.0.1:%%PORT_8080%%;
         idpay_provider  plusid;
         idpay_host      plusid.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
+        %%UNLIMITED%%
     }
     server {
         listen 127.0.0.1:%%PORT_8080%%;

@@ -20,6 +20,7 @@ my $upstreams = join '', map { <<"UPSTREAM" } sort keys %sim;
         idpay_provider  plusid;
         idpay_host      plusid.test;
         idpay_secret    api_key  file:%%SECRET_plusid_api_key%%;
+        %%UNLIMITED%%
     }
 UPSTREAM
 

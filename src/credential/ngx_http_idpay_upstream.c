@@ -19,8 +19,6 @@ typedef struct {
 } ngx_http_idpay_secret_conf_t;
 
 
-static char *ngx_http_idpay_upstream_first(ngx_conf_t *cf,
-    ngx_http_idpay_upstream_conf_t *iucf);
 static ngx_int_t ngx_http_idpay_upstream_read(ngx_conf_t *cf,
     ngx_http_idpay_upstream_conf_t *iucf, ngx_str_t *text, ngx_str_t *value);
 static ngx_int_t ngx_http_idpay_upstream_set_host(ngx_conf_t *cf,
@@ -108,7 +106,7 @@ ngx_http_idpay_upstream_provider(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-static char *
+char *
 ngx_http_idpay_upstream_first(ngx_conf_t *cf,
     ngx_http_idpay_upstream_conf_t *iucf)
 {

@@ -29,6 +29,13 @@ char *ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
 /*
+ * Tests that a directive stands behind "idpay_provider".  Returns NGX_CONF_OK
+ * or NGX_CONF_ERROR, which is logged.
+ */
+char *ngx_http_idpay_upstream_first(ngx_conf_t *cf,
+    ngx_http_idpay_upstream_conf_t *iucf);
+
+/*
  * Completes a provider when the whole configuration is read: checks what may
  * stand in any order, sets defaults, makes the credentials.  "defaults" is the
  * configuration of http{}.  Returns NGX_OK or NGX_ERROR, which is logged.

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 
 
+static cJSON *ngx_http_idpay_json_object(u_char *text, size_t len);
 static ngx_uint_t ngx_http_idpay_json_same(u_char *member,
     const ngx_str_t *name);
 static ngx_int_t ngx_http_idpay_json_bounded(u_char *text, size_t len);
@@ -20,35 +21,14 @@ ngx_http_idpay_json_member(u_char *text, size_t len, const ngx_str_t *names,
 {
     cJSON            *json, *item;
     ngx_int_t         rc;
-    const char       *end;
     const ngx_str_t  *name;
 
-    if (ngx_http_idpay_json_bounded(text, len) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    json = cJSON_ParseWithLengthOpts((char *) text, len, &end, 0);
+    json = ngx_http_idpay_json_object(text, len);
     if (json == NULL) {
         return NGX_ERROR;
     }
 
     rc = NGX_DECLINED;
-
-    if (!cJSON_IsObject(json)) {
-        rc = NGX_ERROR;
-        goto done;
-    }
-
-    /* another parser may read on where this one has stopped */
-
-    while (end < (char *) text + len) {
-        if (*end != ' ' && *end != '\t' && *end != CR && *end != LF) {
-            rc = NGX_ERROR;
-            goto done;
-        }
-
-        end++;
-    }
 
     cJSON_ArrayForEach(item, json) {
 
@@ -67,6 +47,82 @@ done:
     cJSON_Delete(json);
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_http_idpay_json_true(u_char *text, size_t len, const ngx_str_t *name)
+{
+    cJSON      *json, *item;
+    ngx_int_t   rc;
+
+    json = ngx_http_idpay_json_object(text, len);
+    if (json == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_DECLINED;
+
+    cJSON_ArrayForEach(item, json) {
+
+        if (ngx_strlen(item->string) != name->len
+            || ngx_strncmp(item->string, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (!cJSON_IsTrue(item)) {
+            rc = NGX_DECLINED;
+            break;
+        }
+
+        rc = NGX_OK;
+    }
+
+    cJSON_Delete(json);
+
+    return rc;
+}
+
+
+/* returns the object that is all of the text, or NULL */
+
+static cJSON *
+ngx_http_idpay_json_object(u_char *text, size_t len)
+{
+    cJSON       *json;
+    const char  *end;
+
+    if (ngx_http_idpay_json_bounded(text, len) != NGX_OK) {
+        return NULL;
+    }
+
+    json = cJSON_ParseWithLengthOpts((char *) text, len, &end, 0);
+    if (json == NULL) {
+        return NULL;
+    }
+
+    if (!cJSON_IsObject(json)) {
+        goto failed;
+    }
+
+    /* another parser may read on where this one has stopped */
+
+    while (end < (char *) text + len) {
+        if (*end != ' ' && *end != '\t' && *end != CR && *end != LF) {
+            goto failed;
+        }
+
+        end++;
+    }
+
+    return json;
+
+failed:
+
+    cJSON_Delete(json);
+
+    return NULL;
 }
 
 

@@ -29,5 +29,13 @@
 ngx_int_t ngx_http_idpay_json_member(u_char *text, size_t len,
     const ngx_str_t *names, const ngx_str_t **found);
 
+/*
+ * Tells whether the member "name", exactly so, of an object's top level is
+ * true: each of that name, if it is there more than once.  Returns NGX_OK,
+ * NGX_DECLINED, or NGX_ERROR as above.
+ */
+ngx_int_t ngx_http_idpay_json_true(u_char *text, size_t len,
+    const ngx_str_t *name);
+
 
 #endif /* _NGX_HTTP_IDPAY_JSON_H_INCLUDED_ */

@@ -23,6 +23,12 @@ static ngx_http_idpay_problem_code_t  ngx_http_idpay_problem_codes[] = {
       ngx_string("Request rejected by the gateway"),
       400, ngx_string("caller") },
 
+    /* the limits are the gateway's, whoever has told it of them */
+
+    { ngx_string("rate_limited"),
+      ngx_string("Rate limit reached"),
+      429, ngx_string("gateway") },
+
     { ngx_string("provider_error"),
       ngx_string("Provider failed"),
       502, ngx_string("provider") },
@@ -52,6 +58,13 @@ ngx_http_idpay_problem_init(ngx_http_idpay_problem_t *problem,
 }
 
 
+const ngx_str_t *
+ngx_http_idpay_problem_name(ngx_http_idpay_code_e code)
+{
+    return &ngx_http_idpay_problem_codes[code].name;
+}
+
+
 ngx_buf_t *
 ngx_http_idpay_problem_create(ngx_pool_t *pool,
     ngx_http_idpay_problem_t *problem)
@@ -67,10 +80,10 @@ ngx_http_idpay_problem_create(ngx_pool_t *pool,
     len = sizeof("{\"type\":\"urn:idpay:problem:\",\"title\":\"\",\"status\":,"
                  "\"detail\":\"\",\"code\":\"\",\"provider\":\"\","
                  "\"fault\":\"\",\"retryable\":false,"
-                 "\"outcome\":\"not_applied\",\"attempts\":,"
+                 "\"retry_after\":,\"outcome\":\"not_applied\",\"attempts\":,"
                  "\"request_id\":\"\"}" CRLF)
           + 2 * code->name.len + code->title.len + code->fault.len
-          + 2 * NGX_INT_T_LEN
+          + 3 * NGX_INT_T_LEN
           + problem->detail.len
           + ngx_escape_json(NULL, problem->detail.data, problem->detail.len)
           + problem->provider.len
@@ -96,10 +109,16 @@ ngx_http_idpay_problem_create(ngx_pool_t *pool,
     b->last = (u_char *) ngx_escape_json(b->last, problem->provider.data,
                                          problem->provider.len);
 
-    b->last = ngx_sprintf(b->last, "\",\"fault\":\"%V\",\"retryable\":%s,"
-                          "\"outcome\":\"%s\",\"attempts\":%ui,"
+    b->last = ngx_sprintf(b->last, "\",\"fault\":\"%V\",\"retryable\":%s,",
+                          &code->fault, problem->retryable ? "true" : "false");
+
+    if (problem->retry_after) {
+        b->last = ngx_sprintf(b->last, "\"retry_after\":%ui,",
+                              problem->retry_after);
+    }
+
+    b->last = ngx_sprintf(b->last, "\"outcome\":\"%s\",\"attempts\":%ui,"
                           "\"request_id\":\"%V\"}" CRLF,
-                          &code->fault, problem->retryable ? "true" : "false",
                           problem->unknown ? "unknown" : "not_applied",
                           problem->attempts, &problem->request_id);
 

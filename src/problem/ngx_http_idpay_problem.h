@@ -16,6 +16,7 @@
 
 typedef enum {
     NGX_HTTP_IDPAY_REQUEST_REJECTED = 0,
+    NGX_HTTP_IDPAY_RATE_LIMITED,
     NGX_HTTP_IDPAY_PROVIDER_ERROR,
     NGX_HTTP_IDPAY_PROVIDER_UNAVAILABLE,
     NGX_HTTP_IDPAY_PROVIDER_TIMEOUT,
@@ -30,6 +31,7 @@ typedef struct {
     ngx_str_t                provider;
     ngx_str_t                request_id;
     ngx_uint_t               attempts;
+    ngx_uint_t               retry_after;  /* seconds, 0: not known */
     unsigned                 retryable:1;
     unsigned                 unknown:1;    /* the provider may have acted */
 } ngx_http_idpay_problem_t;
@@ -40,6 +42,10 @@ typedef struct {
  */
 void ngx_http_idpay_problem_init(ngx_http_idpay_problem_t *problem,
     ngx_http_idpay_code_e code);
+
+/* Returns the name of a code, static. */
+
+const ngx_str_t *ngx_http_idpay_problem_name(ngx_http_idpay_code_e code);
 
 /*
  * Writes the document into a buffer from the pool.  Returns NULL if there is

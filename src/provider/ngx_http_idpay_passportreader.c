@@ -30,6 +30,26 @@ static const ngx_str_t  ngx_http_idpay_passportreader_drop_headers[] = {
 };
 
 
+/*
+ * The provider's own rule, session.create not excepted: whatever is not 4xx
+ * may be retried, up to 4 times, after 2, 4, 8 and 16 seconds.  Its reference
+ * has the calls under both prefixes.
+ */
+
+static const ngx_str_t  ngx_http_idpay_passportreader_settings[] = {
+    ngx_string("idpay_retry tries=5 base=2s factor=2 max=16s"),
+    ngx_string("idpay_replay_safe POST /api/v1/session.get"),
+    ngx_string("idpay_replay_safe POST /api/v1/session.list"),
+    ngx_string("idpay_replay_safe POST /api/v1/session.state"),
+    ngx_string("idpay_replay_safe POST /api/v1/session.create"),
+    ngx_string("idpay_replay_safe POST /api/session.get"),
+    ngx_string("idpay_replay_safe POST /api/session.list"),
+    ngx_string("idpay_replay_safe POST /api/session.state"),
+    ngx_string("idpay_replay_safe POST /api/session.create"),
+    ngx_null_string
+};
+
+
 const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader = {
     ngx_string("passportreader"),
     &ngx_http_idpay_passportreader_scheme,
@@ -38,5 +58,8 @@ const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader = {
     NULL,                                  /* refuse members */
     NULL,                                  /* paths */
     NGX_HTTP_POST,                         /* methods */
-    ngx_string("POST")
+    ngx_string("POST"),
+    ngx_http_idpay_passportreader_settings,
+    { 0, ngx_null_string, ngx_null_string },
+    1                                      /* never 4xx */
 };

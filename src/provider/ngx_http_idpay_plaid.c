@@ -47,6 +47,19 @@ static const ngx_str_t  ngx_http_idpay_plaid_paths[] = {
 };
 
 
+/* what the provider documents for production */
+
+static const ngx_str_t  ngx_http_idpay_plaid_settings[] = {
+    ngx_string("idpay_rate 120r/m path=/identity_verification/create"),
+    ngx_string("idpay_rate 420r/m path=/identity_verification/get"),
+    ngx_string("idpay_rate 300r/m path=/identity_verification/list"),
+    ngx_string("idpay_rate 120r/m path=/identity_verification/retry"),
+    ngx_string("idpay_replay_safe POST /identity_verification/get"),
+    ngx_string("idpay_replay_safe POST /identity_verification/list"),
+    ngx_null_string
+};
+
+
 const ngx_http_idpay_preset_t  ngx_http_idpay_plaid = {
     ngx_string("plaid"),
     &ngx_http_idpay_plaid_scheme,
@@ -55,5 +68,9 @@ const ngx_http_idpay_preset_t  ngx_http_idpay_plaid = {
     ngx_http_idpay_plaid_refuse_members,
     ngx_http_idpay_plaid_paths,
     0,                                     /* methods */
-    ngx_null_string
+    ngx_null_string,
+    ngx_http_idpay_plaid_settings,
+    { NGX_HTTP_POST, ngx_string("/identity_verification/create"),
+      ngx_string("is_idempotent") },
+    0                                      /* never 4xx */
 };

@@ -33,5 +33,8 @@ const ngx_http_idpay_preset_t  ngx_http_idpay_plasmapay = {
     NULL,                                  /* refuse members */
     NULL,                                  /* paths */
     0,                                     /* methods */
-    ngx_null_string
+    ngx_null_string,
+    NULL,                                  /* settings */
+    { 0, ngx_null_string, ngx_null_string },
+    0                                      /* never 4xx */
 };

@@ -53,6 +53,15 @@ typedef struct {
 } ngx_http_idpay_scheme_t;
 
 
+/* a call that is replay-safe if a member of its JSON body is true */
+
+typedef struct {
+    ngx_uint_t                method;
+    ngx_str_t                 path;
+    ngx_str_t                 member;    /* empty: there is no such call */
+} ngx_http_idpay_idempotent_t;
+
+
 /*
  * Lists of names end with an empty string, NULL is an empty list.  What a
  * scheme injects is removed from a caller's request without being listed.
@@ -68,6 +77,11 @@ typedef struct {
     const ngx_str_t                 *paths;        /* the only prefixes */
     ngx_uint_t                       methods;      /* the only ones, 0: any */
     ngx_str_t                        allow;        /* the same, for "Allow" */
+    const ngx_str_t                 *settings;     /* directives, as in a
+                                         configuration, where it has none */
+    ngx_http_idpay_idempotent_t      idempotent;
+    ngx_uint_t                       never_4xx;    /* not even a 429 is
+                                                      repeated */
 } ngx_http_idpay_preset_t;
 
 

@@ -46,6 +46,7 @@ ngx_http_idpay_attempt_start(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     }
 
     ctx->attempt = sr;
+    r->upstream = NULL;
 
     ngx_http_set_ctx(sr, ctx, ngx_http_idpay_module);
 
@@ -56,7 +57,10 @@ ngx_http_idpay_attempt_start(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     sr->internal = r->internal;
     sr->quoted_uri = r->quoted_uri;
-    sr->upstream_states = r->upstream_states;
+
+    /* states are separated from those of what ran before, but not in here */
+
+    sr->upstream_states = ctx->attempts ? NULL : r->upstream_states;
 
     /* a provider that switches protocols must not get the caller's socket */
 
@@ -250,6 +254,11 @@ ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
     /* for the variables of the upstream module, and its output filter */
 
     ctx->request->upstream = r->upstream;
+
+    if (ctx->attempts > 1) {
+        r->upstream_states = ctx->request->upstream_states;
+    }
+
     ctx->request->upstream_states = r->upstream_states;
 
     ctx->input_filter_init = r->upstream->input_filter_init;
@@ -394,6 +403,38 @@ ngx_http_idpay_attempt_slice(ngx_pool_t *pool, ngx_chain_t **ll, u_char *start,
     *ll = cl;
 
     return &cl->next;
+}
+
+
+void
+ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_http_request_t   *sr;
+    ngx_http_upstream_t  *u;
+
+    sr = ctx->attempt;
+    u = sr->upstream;
+
+    if (u == NULL || u->cleanup == NULL) {
+        /* it has ended by itself just now */
+        return;
+    }
+
+    if (u->state) {
+        u->state->status = NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, sr->connection->log, NGX_ETIMEDOUT,
+                  "idpay: the deadline of a call to \"%V\" has come before "
+                  "its answer", &ctx->iucf->name);
+
+    /* the cleanup gives up a reference that the subrequest needs to end */
+
+    sr->main->count++;
+
+    (*u->cleanup)(sr);
+
+    ngx_http_finalize_request(sr, NGX_HTTP_GATEWAY_TIME_OUT);
 }
 
 

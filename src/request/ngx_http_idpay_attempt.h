@@ -23,6 +23,12 @@ ngx_int_t ngx_http_idpay_attempt_start(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
 
 /*
+ * Ends the attempt under way as if the provider had not answered in time.  The
+ * caller's request is posted as above.
+ */
+void ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx);
+
+/*
  * The peer.init of each provider's upstream.  It lets attempts through and
  * nothing else: a connection to a provider is never shared with a handler that
  * has not verified it.  The request is written by now and not yet sent; the

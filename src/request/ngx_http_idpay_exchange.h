@@ -18,13 +18,23 @@ typedef enum {
     NGX_HTTP_IDPAY_ADMIT = 0,
     NGX_HTTP_IDPAY_CREDENTIAL,
     NGX_HTTP_IDPAY_ATTEMPT,
-    NGX_HTTP_IDPAY_VERDICT
+    NGX_HTTP_IDPAY_VERDICT,
+    NGX_HTTP_IDPAY_DELAY
 } ngx_http_idpay_state_e;
+
+
+/* what an attempt still has to wait for: its rule's turn, then the general */
+
+typedef enum {
+    NGX_HTTP_IDPAY_STAGE_RULE = 0,
+    NGX_HTTP_IDPAY_STAGE_GENERAL,
+    NGX_HTTP_IDPAY_STAGE_GO
+} ngx_http_idpay_stage_e;
 
 
 /*
  * One call.  It is the module's context of the caller's request and of each of
- * its attempts.
+ * its attempts.  Times are ms of ngx_current_msec.
  */
 
 typedef struct {
@@ -35,10 +45,32 @@ typedef struct {
     ngx_http_idpay_upstream_conf_t  *iucf;
     ngx_http_idpay_credential_t     *credential;
 
+    ngx_str_t                        path;       /* as it is sent */
+    ngx_http_idpay_limit_t          *rule;       /* that it is under */
+
     ngx_http_idpay_state_e           state;
+    ngx_http_idpay_stage_e           stage;
+
+    ngx_event_t                      timer;      /* of the state */
+    ngx_msec_t                       deadline;
+    ngx_msec_t                       started;    /* the last attempt */
+    ngx_msec_t                       delay;      /* that it may be parked */
+    ngx_msec_t                       parked;     /* since then */
+    ngx_msec_t                       wait;       /* ms parked so far */
+    ngx_msec_t                       retry_after; /* ms, 0: nothing known */
+
+    struct ngx_http_idpay_queue_s   *queue;      /* parked in, or NULL */
+    ngx_queue_t                      link;
+    uint64_t                         ticket;     /* the last one got */
+    ngx_uint_t                       probe;      /* of the breaker, or 0 */
+
+    ngx_uint_t                       attempts;   /* begun */
+    ngx_uint_t                       failovers;  /* without a delay */
 
     ngx_uint_t                       states;     /* of upstreams, before */
     ngx_int_t                        rc;         /* of the last attempt */
+    ngx_uint_t                       status;     /* the provider's last one */
+    const ngx_str_t                 *code;       /* of the problem, or NULL */
 
     ngx_int_t                      (*input_filter_init)(void *data);
                                                  /* the proxy module's */
@@ -50,6 +82,13 @@ typedef struct {
     ngx_chain_t                     *free;
     ngx_chain_t                     *busy;
 
+    unsigned                         safe:1;     /* may be made twice */
+    unsigned                         shortened:1; /* deadline, by the caller */
+    unsigned                         leased:1;   /* counted as in flight */
+    unsigned                         placed:1;   /* the ticket is to be kept */
+    unsigned                         again:1;    /* another attempt follows */
+    unsigned                         unknown:1;  /* it may have been applied */
+    unsigned                         aborted:1;  /* the attempt, in time */
     unsigned                         passed:1;   /* the header went on */
     unsigned                         complete:1; /* the whole body came */
     unsigned                         redact:1;   /* the body is an error's */
@@ -63,13 +102,8 @@ typedef struct {
  */
 void ngx_http_idpay_exchange_start(ngx_http_request_t *r);
 
-/*
- * Tests what can be seen of a call before its body: its method and its path.
- * Returns NGX_DECLINED if there is nothing against it, or what a
- * content handler returns that has answered.
- */
-ngx_int_t ngx_http_idpay_exchange_test(ngx_http_request_t *r,
-    ngx_http_idpay_ctx_t *ctx);
+/* goes on with a parked call whose turn has come */
 
+void ngx_http_idpay_exchange_resume(ngx_http_idpay_ctx_t *ctx);
 
 #endif /* _NGX_HTTP_IDPAY_EXCHANGE_H_INCLUDED_ */

@@ -8,7 +8,9 @@
  */
 
 
+#include "request/ngx_http_idpay_admission.h"
 #include "request/ngx_http_idpay_attempt.h"
+#include "request/ngx_http_idpay_verdict.h"
 
 
 static ngx_int_t ngx_http_idpay_header_filter(ngx_http_request_t *r);
@@ -57,6 +59,25 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
         /* no HTTP, or a protocol that nobody has asked for */
         return NGX_HTTP_BAD_GATEWAY;
     }
+
+    rc = ngx_http_idpay_verdict_answer(sr, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        /* the attempt ends here, another one follows */
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
+    /* what follows takes the time that it takes */
+
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+
+    ngx_http_idpay_admission_leave(ctx);
 
     ngx_http_idpay_filter_move(sr, r);
 

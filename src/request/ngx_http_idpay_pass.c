@@ -6,6 +6,7 @@
 
 #include "request/ngx_http_idpay_pass.h"
 
+#include "request/ngx_http_idpay_call.h"
 #include "request/ngx_http_idpay_exchange.h"
 #include "request/ngx_http_idpay_proxy.h"
 
@@ -103,6 +104,10 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
     ngx_int_t                  rc;
     ngx_http_core_loc_conf_t  *clcf;
 
+    if (conf->own_timeout == NGX_CONF_UNSET_MSEC) {
+        conf->own_timeout = prev->own_timeout;
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (conf->provider.len == 0) {
@@ -139,6 +144,9 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
                           conf->line);
             return NGX_CONF_ERROR;
         }
+
+        conf->timeout = (conf->own_timeout == NGX_CONF_UNSET_MSEC)
+                        ? conf->iucf->timeout : conf->own_timeout;
     }
 
     rc = ngx_http_idpay_proxy_create(cf, conf, ngx_http_idpay_pass_handler);
@@ -210,7 +218,7 @@ ngx_http_idpay_pass_handler(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_idpay_module);
 
-    rc = ngx_http_idpay_exchange_test(r, ctx);
+    rc = ngx_http_idpay_call_path(r, ctx);
     if (rc != NGX_DECLINED) {
         return rc;
     }

@@ -31,7 +31,7 @@ static ngx_command_t *ngx_http_idpay_proxy_command(char *name);
 
 /*
  * What attempts need of the proxy module, over whatever else is configured:
- * one verified protocol, repeats only where they are safe, and a provider that
+ * one verified protocol, no repeats but the module's own, and a provider that
  * cannot steer the gateway.
  */
 
@@ -47,8 +47,7 @@ static struct {
 #if (NGX_HTTP_CACHE)
     { "proxy_cache", ngx_string("off") },
 #endif
-    { "proxy_next_upstream", ngx_string("error") },
-    { "proxy_next_upstream", ngx_string("timeout") },
+    { "proxy_next_upstream", ngx_string("off") },
     { "proxy_ignore_headers", ngx_string("X-Accel-Redirect") },
     { "proxy_ignore_headers", ngx_string("X-Accel-Expires") },
     { "proxy_ignore_headers", ngx_string("X-Accel-Limit-Rate") },

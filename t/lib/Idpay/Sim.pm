@@ -11,7 +11,7 @@ package Idpay::Sim;
 # $request is an Idpay::Sim::Request, $answer a hash (see Idpay::Sim::Server).
 # $sim->accepts($name, @values) tells whether there is exactly one value and
 # whether it is one of those expected of the credential $name.
-# Every request is recorded before it is judged.
+# Every request is recorded and counted before it is judged.
 #
 # It reads one JSON object on stdin: {"tls": {"cert", "key"} or null,
 # "expect": {NAME: value or [values]}}, prints {"port", "control", "pid"} on
@@ -21,7 +21,18 @@ package Idpay::Sim;
 # The control listener, plain HTTP on a port of its own:
 #   GET  /requests     recorded requests; raw and body are base64
 #   GET  /connections  {"accepted", "handshakes", "bytes", "open"}
-#   POST /clear        forgets the requests
+#   GET  /series       [[ms since the first request, requests], ...] for each
+#                      100 ms, up to the last request
+#   GET  /limit        {"accepted", "refused"} since the limit was set
+#   POST /clear        forgets the requests, the series and what was counted,
+#                      and counts on
+#   POST /record       {"keep": 0 or 1}: whether requests are recorded
+#   POST /count_by     {"header": NAME} or {"member": NAME of the JSON body}:
+#                      {VALUE: requests} since it was first asked for. What is
+#                      counted is requests that came whole, whatever became of
+#                      them then
+#   POST /limit        see Idpay::Sim::Limit; {} is none. A request that it
+#                      refuses comes under no rule but the early ones
 #   POST /misbehave    adds a rule; an empty object removes all rules
 #   POST /expect       {NAME: value or [values]}, replaces what was expected
 #   POST /act          what people and time do at the provider
@@ -29,6 +40,9 @@ package Idpay::Sim;
 # A rule of misbehaviour:
 #   match       regular expression on the request target
 #   times       how many requests it is for (1); -1: all
+#   chance      acts on this share (0 to 1) of the requests that come to it,
+#                   drawn from a sequence that is the same in each run and
+#                   begins anew when the rules are removed
 #   early       acts as soon as the request's head is there
 #   status, headers [[name, value], ...], body (base64), body_size,
 #   retry_after     an answer other than the provider's; headers alone are
@@ -44,19 +58,27 @@ package Idpay::Sim;
 
 use Mojo::Base -base, -signatures;
 
+use Idpay::Sim::Limit;
 use Idpay::Sim::Server;
 use Mojo::IOLoop;
 use Mojo::IOLoop::Stream;
 use Mojo::JSON qw(decode_json encode_json);
-use Mojo::Util qw(b64_decode secure_compare);
+use Mojo::Util qw(b64_decode secure_compare steady_time);
+use Time::HiRes ();
 
 # Records kept; a test that makes more requests counts connections instead.
 use constant MAX_RECORDS => 20_000;
 
-has [qw(handler act server)];
+use constant { SLOT_MS => 100, SEED => 202_611_213 };
+
+has [qw(handler act server first limit)];
+has keep        => 1;
+has random      => SEED;
 has expect      => sub { {} };
 has records     => sub { [] };
 has rules       => sub { [] };
+has slots       => sub { [] };
+has counts      => sub { {} };
 
 
 sub run ($class, %how) {
@@ -118,15 +140,51 @@ sub accepts ($self, $name, @values) {
 
 
 sub _record ($self, $request) {
-    my $records = $self->records;
+    my $now   = steady_time;
+    my $first = $self->first // $self->first($now)->first;
 
+    $self->slots->[ ($now - $first) * 1000 / SLOT_MS ]++;
+    $self->_count($request) if $request->done;
+    return                  if !$self->keep;
+
+    my $records = $self->records;
     push @$records, $request->record;
     shift @$records if @$records > MAX_RECORDS;
     return;
 }
 
 
+sub _count ($self, $request) {
+    my ($headers, $members) = @{ $self->counts }{qw(header member)};
+
+    for my $name (keys %{ $headers // {} }) {
+        $headers->{$name}{$_}++ for $request->header($name);
+    }
+    return if !$members;
+
+    my $json = $request->json;
+    return if ref $json ne 'HASH';
+    for my $name (grep { defined $json->{$_} } keys %$members) {
+        $members->{$name}{ $json->{$name} }++;
+    }
+    return;
+}
+
+
 sub _answer ($self, $request) {
+    my $limit = $self->limit or return $self->_judged($request);
+
+    my $answer
+        = $limit->admit(Time::HiRes::time())
+        ? $self->_judged($request)
+        : $limit->refusal;
+    $answer->{headers}
+        = [ @{ $answer->{headers} // [] }, @{ $limit->fields } ];
+    return $answer;
+}
+
+
+sub _judged ($self, $request) {
     my $rule = $self->_rule($request, 0) or return $self->_own($request);
     return $self->_misbehave($request, $rule);
 }
@@ -147,11 +205,19 @@ sub _rule ($self, $request, $early) {
     for my $rule (@{ $self->rules }) {
         next if !$rule->{times} || !!$rule->{early} != !!$early;
         next if defined $rule->{match} && $request->target !~ $rule->{match};
+        next if defined $rule->{chance} && $self->_draw >= $rule->{chance};
 
         $rule->{times}-- if $rule->{times} > 0;
         return $rule;
     }
     return;
+}
+
+
+# From 0 to less than 1. Not of rand, which others use too.
+sub _draw ($self) {
+    $self->random($self->random * 48_271 % 2_147_483_647);
+    return $self->random / 2_147_483_647;
 }
 
 
@@ -201,14 +267,39 @@ my %control = (
         return { map { $_ => $server->$_ + 0 }
                 qw(accepted handshakes bytes open) };
     },
-    'POST /clear'  => sub ($self, $data) { $self->records([]); {} },
+    'GET /series' => sub ($self, $data) {
+        my $slots = $self->slots;
+        return [ map { [ $_ * SLOT_MS, $slots->[$_] // 0 ] } 0 .. $#$slots ];
+    },
+    'GET /limit' => sub ($self, $data) {
+        my $limit = $self->limit or die "there is no limit\n";
+        return { map { $_ => $limit->$_ + 0 } qw(accepted refused) };
+    },
+    'POST /clear' => sub ($self, $data) {
+        $self->records([])->slots([])->first(undef);
+        %$_ = () for map { values %$_ } values %{ $self->counts };
+        return {};
+    },
+    'POST /record' => sub ($self, $data) {
+        $self->keep($data->{keep});
+        return {};
+    },
+    'POST /count_by' => sub ($self, $data) {
+        my ($kind, $name) = %$data;
+        die "cannot count by $kind\n" if $kind !~ /^(?:header|member)$/;
+        return $self->counts->{$kind}{$name} //= {};
+    },
+    'POST /limit' => sub ($self, $data) {
+        $self->limit(%$data ? Idpay::Sim::Limit->new(%$data) : undef);
+        return {};
+    },
     'POST /expect' => sub ($self, $data) {
         $self->expect({ %{ $self->expect }, %$data });
         return {};
     },
     'POST /misbehave' => sub ($self, $data) {
         if (!%$data) {
-            $self->rules([]);
+            $self->rules([])->random(SEED);
             return {};
         }
         my %rule = (times => 1, %$data);

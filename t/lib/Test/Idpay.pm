@@ -9,7 +9,8 @@ package Test::Idpay;
 #   $t->dir  $t->write($name, $content)  $t->read($name)  $t->ca
 #   $t->sim($provider, %opt)     starts a simulator, a Test::Idpay::Sim; tls
 #                                (1), cert (good, expired, self_signed,
-#                                other_name, unknown_ca), name, expect
+#                                other_name, unknown_ca), name, expect, limits
+#                                (directives of %%UPSTREAM_name%%)
 #   $t->secret($name)            path of a secret file, 0600, made when new
 #   $t->secret($name, $prefix)   written (again): prefix and random hex
 #   $t->secret($name, value => $exact)
@@ -21,7 +22,8 @@ package Test::Idpay;
 #                                %%UPSTREAM_name%%: the whole block "upstream
 #                                name" of that simulator, with keepalive, host
 #                                and secrets: Test::Idpay::Upstream;
-#                                workers, master_process
+#                                %%UNLIMITED%% for blocks of one's own: the
+#                                same; workers, master_process
 #   $t->run  $t->try_run         the latter returns false instead of dying
 #   $t->nginx_t                  (exit code, output) of nginx -t
 #   $t->reload  $t->try_reload   until a new worker serves
@@ -60,7 +62,7 @@ use Test::Idpay::Client ();
 use Test::Idpay::Logs qw(alarms sanitizer_reports forms_of leaks);
 use Test::Idpay::Process qw(wait_until);
 use Test::Idpay::Sim;
-use Test::Idpay::Upstream qw(upstream_block);
+use Test::Idpay::Upstream qw(unlimited upstream_block);
 
 use constant {
     START_DEADLINE  => 15,
@@ -219,6 +221,7 @@ sub sim {
         name     => $name,
         tls      => $tls,
         expect   => { %expect, %{ $opt{expect} // {} } },
+        limits   => $opt{limits},
         output   => "$self->{dir}/sim_$name.out",
     );
 }
@@ -317,11 +320,12 @@ sub config {
     $self->{master} = ($opt{master_process} // 'on') ne 'off';
 
     my %fixed = (
-        GLOBALS => sub { $self->_globals(%opt) },
-        EVENTS  => sub {'events { worker_connections 1024; }'},
-        HTTP    => sub { $self->_http },
-        TESTDIR => sub { $self->{dir} },
-        CA      => sub { $self->ca },
+        GLOBALS   => sub { $self->_globals(%opt) },
+        EVENTS    => sub {'events { worker_connections 1024; }'},
+        HTTP      => sub { $self->_http },
+        TESTDIR   => sub { $self->{dir} },
+        CA        => sub { $self->ca },
+        UNLIMITED => \&unlimited,
     );
     my $sim = sub { $self->{sims}{ $_[0] } // die "no simulator $_[0] runs\n" };
     my $path_of = sub { $self->secret($_[0]) };

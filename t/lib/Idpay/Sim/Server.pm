@@ -28,7 +28,7 @@ use IO::Socket::SSL;
 use Mojo::IOLoop;
 use Mojo::IOLoop::Stream;
 use Mojo::IOLoop::TLS;
-use Socket qw(SOMAXCONN);
+use Socket qw(IPPROTO_TCP SOMAXCONN TCP_NODELAY);
 
 has [qw(handler early on_record tls socket)];
 has [qw(accepted handshakes bytes)] => 0;
@@ -69,6 +69,7 @@ sub _accept ($self) {
     while (my $handle = $self->socket->accept) {
         my $id = $self->accepted($self->accepted + 1)->accepted;
         $handle->blocking(0);
+        setsockopt $handle, IPPROTO_TCP, TCP_NODELAY, 1;
 
         if (!$self->tls) {
             $self->_start($id, $handle);

@@ -4,13 +4,22 @@ package Test::Idpay::Sim;
 #
 #   ->port ->host ->name ->provider ->address     127.0.0.1:port
 #   ->tls                      whether it speaks TLS
+#   ->limits                   directives of its upstream block, see
+#                              Test::Idpay::Upstream
 #   ->requests                 [{method, target, headers, raw, body, ...}, ...]
 #                              raw and body decoded; body undef where it was
 #                              too long to be kept (body_length, body_sha256)
 #   ->last_request
 #   ->header($request, $name)  list of values of a recorded request
 #   ->wait_requests($n)        waits until there are $n, returns them
-#   ->clear                    forgets the requests
+#   ->clear                    forgets the requests, and what was counted
+#   ->record($keep)            0: none are recorded, as suits a load
+#   ->series                   [[ms since the first request, requests], ...]
+#                              for each 100 ms, up to the last request
+#   ->count_by($header)        {value => requests}, from the first time that it
+#   ->count_by(member => $m)   was asked for; a member of the JSON body
+#   ->limit(%how)              see Idpay::Sim::Limit; without arguments: none
+#   ->limited                  {accepted => n, refused => n} since then
 #   ->connections ->handshakes ->bytes    since the start; bytes: of requests
 #   ->open_connections         now
 #   ->misbehave(%rule)         see Idpay::Sim; body and raw are plain strings,
@@ -64,6 +73,7 @@ sub start {
 sub name     { $_[0]{name} }
 sub provider { $_[0]{provider} }
 sub tls      { defined $_[0]{tls} }
+sub limits   { $_[0]{limits} }
 sub host     {"$_[0]{provider}.test"}
 sub port     { $_[0]{ready}{port} }
 sub address  { '127.0.0.1:' . $_[0]->port }
@@ -119,7 +129,34 @@ sub header {
 }
 
 
-sub clear       { $_[0]->_control(POST => '/clear', {}); return $_[0] }
+sub clear { $_[0]->_control(POST => '/clear', {}); return $_[0] }
+
+
+sub record {
+    my ($self, $keep) = @_;
+    $self->_control(POST => '/record', { keep => $keep });
+    return $self;
+}
+
+
+sub series { return $_[0]->_control(GET => '/series') }
+
+
+sub count_by {
+    my ($self, @what) = @_;
+    return $self->_control(POST => '/count_by',
+        { @what == 1 ? (header => @what) : @what });
+}
+
+
+sub limit {
+    my ($self, %how) = @_;
+    $self->_control(POST => '/limit', \%how);
+    return $self;
+}
+
+
+sub limited     { return $_[0]->_control(GET => '/limit') }
 sub connections { return $_[0]->_control(GET => '/connections')->{accepted} }
 sub handshakes  { return $_[0]->_control(GET => '/connections')->{handshakes} }
 sub bytes       { return $_[0]->_control(GET => '/connections')->{bytes} }

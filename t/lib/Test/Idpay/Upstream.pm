@@ -10,19 +10,27 @@ package Test::Idpay::Upstream;
 #       idpay_tls       off;                     # only where it has no TLS
 #       idpay_host      plusid.test;
 #       idpay_secret    api_key file:...;        # the secret plusid_api_key
+#       idpay_rate      off;
+#       idpay_adaptive  off;
+#       idpay_retry     off;
+#       idpay_breaker   off;
 #   }
 #
 # and for the others the same with their own secrets, passportreader_secret
 # and so on. A "generic" one has "idpay_auth header X-Key" and the secret key.
+# The last four lines make a call one attempt at once, whatever was before it:
+# %%UNLIMITED%% in a block that a test writes itself. A simulator's option
+# `limits` is what stands there instead; '' leaves what is on by default.
 #
 #   upstream_block($sim, sub { path of the secret $_[0] })
+#   unlimited()                these lines
 
 use strict;
 use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(upstream_block);
+our @EXPORT_OK = qw(unlimited upstream_block);
 
 # Name in idpay_secret, name in the test.
 my %secrets = (
@@ -37,6 +45,15 @@ my %secrets = (
 );
 
 
+sub unlimited {
+    return join "\n        ",
+        'idpay_rate      off;',
+        'idpay_adaptive  off;',
+        'idpay_retry     off;',
+        'idpay_breaker   off;';
+}
+
+
 sub upstream_block {
     my ($sim, $path_of) = @_;
 
@@ -48,8 +65,9 @@ sub upstream_block {
         $sim->tls ? () : 'idpay_tls       off;',
         'idpay_host      ' . $sim->host . ';',
         $provider eq 'generic' ? 'idpay_auth      header X-Key;' : (),
-        map {"idpay_secret    $_->[0] file:" . $path_of->($_->[1]) . ';'}
-            @{ $secrets{$provider} },
+        (map {"idpay_secret    $_->[0] file:" . $path_of->($_->[1]) . ';'}
+            @{ $secrets{$provider} }),
+        $sim->limits // unlimited(),
     );
 
     return 'upstream ' . $sim->name . " {\n"
