@@ -383,7 +383,7 @@ ngx_http_idpay_admission_place(ngx_http_idpay_ctx_t *ctx,
         ctx->retry_after = *wait;
     }
 
-    ctx->delay = max;
+    ctx->due = now + max;
 
     return rc;
 }

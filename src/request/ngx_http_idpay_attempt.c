@@ -290,6 +290,10 @@ ngx_http_idpay_attempt_input_init(void *data)
     }
 #endif
 
+    if (ctx->discard) {
+        sr->upstream->pipe->output_filter = ngx_http_idpay_filter_discard;
+    }
+
     return ctx->input_filter_init(data);
 }
 
@@ -420,13 +424,17 @@ ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx)
         return;
     }
 
-    if (u->state) {
-        u->state->status = NGX_HTTP_GATEWAY_TIME_OUT;
-    }
+    if (!ctx->discard) {
+        ctx->aborted = 1;
 
-    ngx_log_error(NGX_LOG_ERR, sr->connection->log, NGX_ETIMEDOUT,
-                  "idpay: the deadline of a call to \"%V\" has come before "
-                  "its answer", &ctx->iucf->name);
+        if (u->state) {
+            u->state->status = NGX_HTTP_GATEWAY_TIME_OUT;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, sr->connection->log, NGX_ETIMEDOUT,
+                      "idpay: the deadline of a call to \"%V\" has come "
+                      "before its answer", &ctx->iucf->name);
+    }
 
     /* the cleanup gives up a reference that the subrequest needs to end */
 

@@ -23,8 +23,8 @@ ngx_int_t ngx_http_idpay_attempt_start(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
 
 /*
- * Ends the attempt under way as if the provider had not answered in time.  The
- * caller's request is posted as above.
+ * Ends the attempt under way, as if the provider had not answered in time if it
+ * has not answered.  The caller's request is posted as above.
  */
 void ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx);
 
@@ -37,6 +37,12 @@ void ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx);
  */
 ngx_int_t ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *uscf);
+
+/*
+ * An output filter of the upstream module that drops what comes.  Returns
+ * NGX_OK.
+ */
+ngx_int_t ngx_http_idpay_filter_discard(void *data, ngx_chain_t *in);
 
 /* installs the header and body filters; NGX_OK */
 

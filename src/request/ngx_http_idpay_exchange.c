@@ -212,7 +212,6 @@ ngx_http_idpay_exchange_timer(ngx_event_t *ev)
         break;
 
     default: /* NGX_HTTP_IDPAY_VERDICT: an attempt is under way */
-        ctx->aborted = 1;
         ngx_http_idpay_attempt_abort(ctx);
     }
 
@@ -296,9 +295,10 @@ ngx_http_idpay_exchange_run(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             }
 
             ctx->again = 0;
+            ctx->discard = 0;
             ctx->stage = NGX_HTTP_IDPAY_STAGE_RULE;
 
-            if (ctx->delay) {
+            if ((ngx_msec_int_t) (ctx->due - ngx_current_msec) > 0) {
                 ctx->state = NGX_HTTP_IDPAY_DELAY;
                 ctx->parked = ngx_current_msec;
                 ngx_http_idpay_exchange_park(r, ctx);
@@ -365,7 +365,7 @@ ngx_http_idpay_exchange_park(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 {
     ngx_event_t  *rev;
 
-    ngx_add_timer(&ctx->timer, ctx->delay);
+    ngx_add_timer(&ctx->timer, ctx->due - ngx_current_msec);
 
     /* that the caller has gone may have been told already */
 

@@ -54,7 +54,8 @@ typedef struct {
     ngx_event_t                      timer;      /* of the state */
     ngx_msec_t                       deadline;
     ngx_msec_t                       started;    /* the last attempt */
-    ngx_msec_t                       delay;      /* that it may be parked */
+    ngx_msec_t                       due;        /* the next one, or the end
+                                                    of its waiting for it */
     ngx_msec_t                       parked;     /* since then */
     ngx_msec_t                       wait;       /* ms parked so far */
     ngx_msec_t                       retry_after; /* ms, 0: nothing known */
@@ -87,6 +88,7 @@ typedef struct {
     unsigned                         leased:1;   /* counted as in flight */
     unsigned                         placed:1;   /* the ticket is to be kept */
     unsigned                         again:1;    /* another attempt follows */
+    unsigned                         discard:1;  /* the answer's body */
     unsigned                         unknown:1;  /* it may have been applied */
     unsigned                         aborted:1;  /* the attempt, in time */
     unsigned                         passed:1;   /* the header went on */

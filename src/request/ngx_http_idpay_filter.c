@@ -13,6 +13,11 @@
 #include "request/ngx_http_idpay_verdict.h"
 
 
+/* the longest time that the body of an answer is read which nobody gets, ms */
+
+#define NGX_HTTP_IDPAY_MAX_DISCARD  1000
+
+
 static ngx_int_t ngx_http_idpay_header_filter(ngx_http_request_t *r);
 static void ngx_http_idpay_filter_move(ngx_http_request_t *sr,
     ngx_http_request_t *r);
@@ -67,8 +72,21 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
     }
 
     if (rc == NGX_DECLINED) {
-        /* the attempt ends here, another one follows */
-        return NGX_HTTP_BAD_GATEWAY;
+
+        /*
+         * Another attempt follows.  The rest of this one is read if it comes
+         * soon, so that the connection can be used again.
+         */
+
+        ctx->discard = 1;
+        sr->header_sent = 1;
+
+        if (ngx_current_msec + NGX_HTTP_IDPAY_MAX_DISCARD < ctx->deadline) {
+            ngx_del_timer(&ctx->timer);
+            ngx_add_timer(&ctx->timer, NGX_HTTP_IDPAY_MAX_DISCARD);
+        }
+
+        return NGX_OK;
     }
 
     /* what follows takes the time that it takes */
@@ -247,6 +265,10 @@ ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
     ngx_chain_t               *cl;
     ngx_http_core_loc_conf_t  *clcf;
 
+    if (ctx->discard) {
+        return ngx_http_idpay_filter_discard(ctx->request, in);
+    }
+
     for (cl = in; cl; cl = cl->next) {
         if (cl->buf->last_in_chain) {
             ctx->complete = 1;
@@ -274,6 +296,18 @@ ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
     }
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_http_idpay_filter_discard(void *data, ngx_chain_t *in)
+{
+    for ( /* void */ ; in; in = in->next) {
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -84,14 +84,6 @@ ngx_http_idpay_verdict_answer(ngx_http_request_t *sr,
         return NGX_OK;
     }
 
-    /* the connection can be kept if all of the answer has come already */
-
-    if (u->headers_in.content_length_n == u->buffer.last - u->buffer.pos
-        && !u->headers_in.chunked)
-    {
-        u->keepalive = !u->headers_in.connection_close;
-    }
-
     return NGX_DECLINED;
 }
 
@@ -340,7 +332,7 @@ ngx_http_idpay_verdict_again(ngx_http_idpay_ctx_t *ctx,
         return;
     }
 
-    ctx->delay = delay;
+    ctx->due = ngx_current_msec + delay;
     ctx->again = 1;
 }
 
