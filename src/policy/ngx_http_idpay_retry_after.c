@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t    name;
-    int64_t      window;       /* s */
+    int64_t      window;       /* s, 0: it does not count calls */
 } ngx_http_idpay_policy_t;
 
 
@@ -380,14 +380,21 @@ ngx_http_idpay_retry_after_policies(ngx_http_idpay_policies_t *policies,
             continue;
         }
 
-        if (!ngx_http_idpay_retry_after_is(&list.name, "w")) {
-            continue;
-        }
+        if (ngx_http_idpay_retry_after_is(&list.name, "w")) {
+            window = ngx_http_idpay_retry_after_digits(list.value.data,
+                                                       list.value.len);
+            if (window == NGX_ERROR) {
+                return;
+            }
 
-        window = ngx_http_idpay_retry_after_digits(list.value.data,
-                                                   list.value.len);
-        if (window == NGX_ERROR) {
-            return;
+        } else if (ngx_http_idpay_retry_after_is(&list.name, "qu")
+                   && !ngx_http_idpay_retry_after_is(&list.value,
+                                                     "\"requests\""))
+        {
+            window = 0;
+
+        } else {
+            continue;
         }
 
         if (n < NGX_HTTP_IDPAY_MAX_POLICIES) {
@@ -519,12 +526,20 @@ ngx_http_idpay_retry_after_take(ngx_http_idpay_item_t *item,
 
     reset = item->reset;
 
-    for (i = 0; i < policies->nelts && reset == NGX_ERROR; i++) {
+    for (i = 0; i < policies->nelts; i++) {
         name = &policies->elts[i].name;
 
-        if (name->len == item->policy.len
-            && ngx_memcmp(name->data, item->policy.data, name->len) == 0)
+        if (name->len != item->policy.len
+            || ngx_memcmp(name->data, item->policy.data, name->len) != 0)
         {
+            continue;
+        }
+
+        if (policies->elts[i].window == 0) {
+            return;
+        }
+
+        if (reset == NGX_ERROR) {
             reset = policies->elts[i].window * 1000;
         }
     }

@@ -247,6 +247,13 @@ static struct {
     { "\"a\";r=0", NULL, NULL, NULL, NULL, 0, 0 },
     { "\"a\";r=50;t=0", "\"a\";w=60", NULL, NULL, NULL, 0, 0 },
 
+    /* other units than calls */
+
+    { "\"a\";r=5;t=5", "\"a\";q=9;qu=\"content-bytes\";w=60",
+      NULL, NULL, NULL, 0, 0 },
+    { "\"a\";r=5;t=5, \"b\";r=50;t=50", "\"a\";w=60;qu=\"content-bytes\"",
+      NULL, NULL, NULL, 50, 50000 },
+
     /* a policy that is malformed anywhere is none */
 
     { "\"a\";r=50", "\"a\";w=60,\"b\";w=-1", NULL, NULL, NULL, 0, 0 },
