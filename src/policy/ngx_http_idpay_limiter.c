@@ -545,9 +545,9 @@ ngx_http_idpay_limiter_raise(ngx_http_idpay_limiter_t *limiter, ngx_msec_t now)
             && ngx_http_idpay_window_sum(&limiter->accepted, now,
                                          NGX_HTTP_IDPAY_SLOT))
         {
-            /* more than three times as much in a second */
+            /* nine times as much in a second */
 
-            limiter->rate += limiter->rate / 8;
+            limiter->rate += limiter->rate / 4;
         }
 
     } else if (limiter->limited) {
