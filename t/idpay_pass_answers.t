@@ -148,10 +148,28 @@ subtest 'interim answers' => sub {
     my $kept  = $sim->open_connections;
     my $final = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-    both('103', GET => '/',
-        { raw => "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n$final" });
-    both('100', POST => '/', { raw => "HTTP/1.1 100 Continue\r\n\r\n$final" },
-        body => 'abc');
+    # They are passed over: what counts is the answer that follows.
+    for my $interim (
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
+        . "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n",
+        )
+    {
+        for my $slow (0, 1) {
+            $sim->behave->clear->misbehave(raw => "$interim$final",
+                $slow ? (trickle_ms => 1) : ());
+            my $r = $t->post('/', 'abc');
+            is_deeply [ $r->status, $r->body, scalar $r->header('Link') ],
+                [ 200, 'ok', undef ], 'the final answer';
+            is scalar $r->interim, 0, 'and nothing else';
+            is scalar @{ $sim->requests }, 1, 'of one request';
+        }
+    }
+
+    $sim->behave->misbehave(times => 2,
+        raw => "HTTP/1.1 100 Continue\r\n\r\n" x 17 . $final);
+    is $t->get('/')->status, 502, 'too many of them';
 
     my $r = both('Expect', POST => '/', undef, body => 'abc',
         headers => [ [ Expect => '100-continue' ] ]);

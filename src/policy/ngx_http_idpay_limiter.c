@@ -20,6 +20,10 @@
 #define NGX_HTTP_IDPAY_MAX_RUN  1000000000
 
 
+/* a call may go so late before those behind it are held up, ms */
+
+#define NGX_HTTP_IDPAY_MAX_LATE  5
+
 /* a rate that is right is not refused for so long, ms */
 
 #define NGX_HTTP_IDPAY_HOLD     5000
@@ -110,6 +114,22 @@ ngx_http_idpay_limiter_wait(ngx_http_idpay_limiter_t *limiter,
     need = (int64_t) ((ticket ? *ticket : b->next) - b->clock);
 
     if (need <= 0) {
+
+        if (ticket && wait == 0) {
+
+            /* the distance to the next call is kept if this one is late */
+
+            rate = ngx_http_idpay_limiter_in_force(limiter, bucket, conf,
+                           ngx_http_idpay_limiter_after(limiter->pace_end, now),
+                           &burst);
+
+            need += (int64_t) rate * NGX_HTTP_IDPAY_MAX_LATE;
+
+            if (rate && need < 0) {
+                b->clock += need;
+            }
+        }
+
         return wait;
     }
 
@@ -472,7 +492,7 @@ ngx_http_idpay_limiter_in_force(ngx_http_idpay_limiter_t *limiter,
     ngx_uint_t  rate;
 
     rate = conf->rate;
-    rate -= rate / 100;
+    rate -= (rate + 50) / 100;
 
     *burst = conf->burst;
 

@@ -120,7 +120,8 @@ ngx_int_t ngx_http_idpay_limiter_reserve(ngx_http_idpay_limiter_t *limiter,
 
 /*
  * Returns the ms until the turn of a ticket, 0: now.  Without a ticket, NULL:
- * until that of the next place.
+ * until that of the next place.  A ticket is taken for used when its turn has
+ * come: if it is late, the clock is set back.
  */
 ngx_msec_t ngx_http_idpay_limiter_wait(ngx_http_idpay_limiter_t *limiter,
     ngx_uint_t bucket, const ngx_http_idpay_rate_t *conf, ngx_msec_t now,

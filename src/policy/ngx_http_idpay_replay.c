@@ -130,5 +130,5 @@ ngx_http_idpay_replay_unknown(ngx_http_idpay_end_e end, ngx_uint_t status,
         return 0;
     }
 
-    return end != NGX_HTTP_IDPAY_ANSWERED || (status >= 500 && status <= 599);
+    return end != NGX_HTTP_IDPAY_ANSWERED || status >= 500;
 }

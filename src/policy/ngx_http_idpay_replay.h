@@ -55,7 +55,7 @@ ngx_uint_t ngx_http_idpay_replay_allowed(ngx_http_idpay_end_e end,
 /*
  * Tells whether it may be that the provider has acted, though the caller is
  * told of a failure: bytes of a call that is not replay-safe were sent, and
- * there was no answer or a 5xx.
+ * there was no answer or a 5xx.  A status above that is one too (RFC 9110 15).
  */
 ngx_uint_t ngx_http_idpay_replay_unknown(ngx_http_idpay_end_e end,
     ngx_uint_t status, ngx_uint_t safe);

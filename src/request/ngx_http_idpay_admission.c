@@ -28,6 +28,11 @@ static void ngx_http_idpay_admission_unpark(ngx_http_idpay_ctx_t *ctx);
 static void ngx_http_idpay_admission_turn(ngx_event_t *ev);
 
 
+/* a turn may come earlier than it seemed, by what another worker learns; ms */
+
+#define NGX_HTTP_IDPAY_MAX_SLEEP  1000
+
+
 /* the limit that a call waits for at its stage */
 
 #define ngx_http_idpay_admission_limit(ctx)                                   \
@@ -282,6 +287,7 @@ static ngx_int_t
 ngx_http_idpay_admission_test(ngx_http_idpay_ctx_t *ctx, ngx_msec_t now,
     ngx_msec_t *wait, ngx_uint_t *dry)
 {
+    uint64_t                         ticket;
     ngx_int_t                        rc;
     ngx_http_idpay_shared_t         *shared;
     ngx_http_idpay_upstream_conf_t  *iucf;
@@ -319,7 +325,14 @@ ngx_http_idpay_admission_test(ngx_http_idpay_ctx_t *ctx, ngx_msec_t now,
     }
 
     if (ctx->stage == NGX_HTTP_IDPAY_STAGE_GENERAL) {
+        ticket = ctx->ticket;
+
         rc = ngx_http_idpay_admission_place(ctx, &iucf->limit, now, wait);
+
+        if (rc == NGX_BUSY && ctx->rule && !ctx->rule->dry_run) {
+            (void) ngx_http_idpay_limiter_cancel(&shared->limiter,
+                                                 ctx->rule->bucket, ticket);
+        }
 
         if (rc != NGX_OK) {
             return rc;
@@ -437,7 +450,8 @@ ngx_http_idpay_admission_park(ngx_http_idpay_ctx_t *ctx, ngx_msec_t now,
     queue->ncalls++;
 
     if (queue->ncalls == 1) {
-        ngx_add_timer(&queue->event, wait);
+        ngx_add_timer(&queue->event,
+                      ngx_min(wait, NGX_HTTP_IDPAY_MAX_SLEEP));
     }
 
     ctx->queue = queue;
@@ -520,7 +534,7 @@ ngx_http_idpay_admission_turn(ngx_event_t *ev)
         }
 
         if (wait) {
-            ngx_add_timer(ev, wait);
+            ngx_add_timer(ev, ngx_min(wait, NGX_HTTP_IDPAY_MAX_SLEEP));
             return;
         }
 
@@ -636,6 +650,10 @@ ngx_http_idpay_admission_report(ngx_http_idpay_ctx_t *ctx,
     ngx_shmtx_unlock(iucf->mutex);
 
     ctx->probe = 0;
+
+    if (iucf->limit.queue->ncalls) {
+        ngx_post_event(&iucf->limit.queue->event, &ngx_posted_events);
+    }
 }
 
 

@@ -9,12 +9,21 @@
 #include "request/ngx_http_idpay_screen.h"
 
 
+/* answers of status 1xx before the one that counts */
+
+#define NGX_HTTP_IDPAY_MAX_INTERIM  16
+
+
 static ngx_int_t ngx_http_idpay_attempt_handler(ngx_http_request_t *sr);
 static ngx_int_t ngx_http_idpay_attempt_headers(ngx_http_request_t *r,
     ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx);
 static ngx_int_t ngx_http_idpay_attempt_args(ngx_http_request_t *r,
     ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx);
 static ngx_int_t ngx_http_idpay_attempt_input_init(void *data);
+static ngx_int_t ngx_http_idpay_attempt_process_header(
+    ngx_http_request_t *sr);
+static void ngx_http_idpay_attempt_finalize(ngx_http_request_t *sr,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_idpay_attempt_inject(ngx_http_request_t *sr,
     ngx_http_idpay_credential_t *credential);
 static ngx_chain_t **ngx_http_idpay_attempt_slice(ngx_pool_t *pool,
@@ -264,6 +273,14 @@ ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
     ctx->input_filter_init = r->upstream->input_filter_init;
     r->upstream->input_filter_init = ngx_http_idpay_attempt_input_init;
 
+    ctx->process_header = r->upstream->process_header;
+    r->upstream->process_header = ngx_http_idpay_attempt_process_header;
+
+    ctx->finalize_request = r->upstream->finalize_request;
+    r->upstream->finalize_request = ngx_http_idpay_attempt_finalize;
+
+    ctx->interim = 0;
+
     return ngx_http_idpay_attempt_inject(r, ctx->credential);
 }
 
@@ -295,6 +312,102 @@ ngx_http_idpay_attempt_input_init(void *data)
     }
 
     return ctx->input_filter_init(data);
+}
+
+
+/*
+ * An interim answer is not the answer: it is passed over, and the header that
+ * follows it is read as if nothing had come before.
+ */
+
+static ngx_int_t
+ngx_http_idpay_attempt_process_header(ngx_http_request_t *sr)
+{
+    ngx_int_t              rc;
+    ngx_http_upstream_t   *u;
+    ngx_http_idpay_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
+    u = sr->upstream;
+
+    for ( ;; ) {
+
+        /* the proxy module sets another function when it is half through */
+
+        u->process_header = ctx->process_header;
+
+        rc = u->process_header(sr);
+
+        ctx->process_header = u->process_header;
+        u->process_header = ngx_http_idpay_attempt_process_header;
+
+        if (rc != NGX_OK
+            || u->headers_in.status_n < NGX_HTTP_CONTINUE
+            || u->headers_in.status_n == NGX_HTTP_SWITCHING_PROTOCOLS
+            || u->headers_in.status_n >= NGX_HTTP_OK)
+        {
+            return rc;
+        }
+
+        if (++ctx->interim > NGX_HTTP_IDPAY_MAX_INTERIM) {
+            ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
+                          "idpay: \"%V\" sent too many interim answers",
+                          &ctx->iucf->name);
+            return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+        }
+
+        ngx_memzero(&u->headers_in, sizeof(ngx_http_upstream_headers_in_t));
+
+        u->headers_in.content_length_n = -1;
+        u->headers_in.last_modified_time = -1;
+
+        if (ngx_list_init(&u->headers_in.headers, sr->pool, 8,
+                          sizeof(ngx_table_elt_t))
+            != NGX_OK
+            || ngx_list_init(&u->headers_in.trailers, sr->pool, 2,
+                             sizeof(ngx_table_elt_t))
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (u->reinit_request(sr) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->process_header = u->process_header;
+
+        u->keepalive = 0;
+        u->upgrade = 0;
+
+        if (u->state) {
+            u->state->status = 0;
+        }
+    }
+}
+
+
+/* variables show the headers of an answer that did not go on, too */
+
+static void
+ngx_http_idpay_attempt_finalize(ngx_http_request_t *sr, ngx_int_t rc)
+{
+    ngx_http_idpay_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
+
+    /* it has been taken away by a "post_action" if there is none */
+
+    if (ctx == NULL) {
+        return;
+    }
+
+    if (!ctx->passed) {
+        ngx_http_idpay_filter_headers(ctx->iucf->redact,
+                                      &sr->upstream->headers_in.headers);
+    }
+
+    ctx->finalize_request(sr, rc);
 }
 
 

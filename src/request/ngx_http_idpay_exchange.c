@@ -10,15 +10,36 @@
 #include "request/ngx_http_idpay_answer.h"
 #include "request/ngx_http_idpay_attempt.h"
 #include "request/ngx_http_idpay_call.h"
+#include "request/ngx_http_idpay_screen.h"
 #include "request/ngx_http_idpay_verdict.h"
 
 
+/* these may stand for another method or another path */
+
+static ngx_str_t  ngx_http_idpay_overrides[] = {
+    ngx_string("x-http-method*"),
+    ngx_string("x-method-override"),
+    ngx_string("x-original-url"),
+    ngx_string("x-rewrite-url")
+};
+
+
+static ngx_array_t  ngx_http_idpay_override_headers = {
+    ngx_http_idpay_overrides,
+    sizeof(ngx_http_idpay_overrides) / sizeof(ngx_str_t),
+    sizeof(ngx_str_t),
+    sizeof(ngx_http_idpay_overrides) / sizeof(ngx_str_t),
+    NULL
+};
+
+
 static void ngx_http_idpay_exchange_cleanup(void *data);
-static void ngx_http_idpay_exchange_deadline(ngx_http_request_t *r,
+static void ngx_http_idpay_exchange_headers(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
 static void ngx_http_idpay_exchange_read(ngx_http_request_t *r);
 static void ngx_http_idpay_exchange_write(ngx_http_request_t *r);
 static void ngx_http_idpay_exchange_timer(ngx_event_t *ev);
+static ngx_uint_t ngx_http_idpay_exchange_gone(ngx_http_idpay_ctx_t *ctx);
 static void ngx_http_idpay_exchange_run(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
 static ngx_int_t ngx_http_idpay_exchange_admit(ngx_http_request_t *r,
@@ -62,7 +83,7 @@ ngx_http_idpay_exchange_start(ngx_http_request_t *r)
     ctx->timer.data = ctx;
     ctx->timer.log = r->connection->log;
 
-    ngx_http_idpay_exchange_deadline(r, ctx);
+    ngx_http_idpay_exchange_headers(r, ctx);
 
     r->read_event_handler = ngx_http_idpay_exchange_read;
     r->write_event_handler = ngx_http_idpay_exchange_write;
@@ -80,14 +101,20 @@ ngx_http_idpay_exchange_cleanup(void *data)
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
+
+        if (ctx->state == NGX_HTTP_IDPAY_DELAY) {
+            ctx->wait += ngx_current_msec - ctx->parked;
+        }
     }
 
     ngx_http_idpay_admission_leave(ctx);
 }
 
 
+/* what the caller's headers say of time, and of what the call really is */
+
 static void
-ngx_http_idpay_exchange_deadline(ngx_http_request_t *r,
+ngx_http_idpay_exchange_headers(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx)
 {
     ngx_int_t         wait;
@@ -111,6 +138,13 @@ ngx_http_idpay_exchange_deadline(ngx_http_request_t *r,
             part = part->next;
             h = part->elts;
             i = 0;
+        }
+
+        if (ngx_http_idpay_screen_header(&ngx_http_idpay_override_headers,
+                                         &h[i].key))
+        {
+            ctx->safe = 0;
+            continue;
         }
 
         if (h[i].key.len != sizeof("Prefer") - 1
@@ -192,6 +226,10 @@ ngx_http_idpay_exchange_timer(ngx_event_t *ev)
     r = ctx->request;
     c = r->connection;
 
+    if (ngx_http_idpay_exchange_gone(ctx)) {
+        return;
+    }
+
     ngx_http_set_log_request(c->log, r);
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
@@ -219,11 +257,37 @@ ngx_http_idpay_exchange_timer(ngx_event_t *ev)
 }
 
 
+/*
+ * Where a caller has hung up, a "post_action" takes the request elsewhere
+ * before any cleanup is run: the call has ended all the same.
+ */
+
+static ngx_uint_t
+ngx_http_idpay_exchange_gone(ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->attempt ? ctx->attempt : ctx->request;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_idpay_module) == ctx) {
+        return 0;
+    }
+
+    ngx_http_idpay_exchange_cleanup(ctx);
+
+    return 1;
+}
+
+
 void
 ngx_http_idpay_exchange_resume(ngx_http_idpay_ctx_t *ctx)
 {
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
+
+    if (ngx_http_idpay_exchange_gone(ctx)) {
+        return;
+    }
 
     r = ctx->request;
     c = r->connection;

@@ -73,8 +73,14 @@ typedef struct {
     ngx_uint_t                       status;     /* the provider's last one */
     const ngx_str_t                 *code;       /* of the problem, or NULL */
 
+    /* the proxy module's */
+
     ngx_int_t                      (*input_filter_init)(void *data);
-                                                 /* the proxy module's */
+    ngx_int_t                      (*process_header)(ngx_http_request_t *sr);
+    void                           (*finalize_request)(ngx_http_request_t *sr,
+                                                       ngx_int_t rc);
+
+    ngx_uint_t                       interim;    /* answers, 1xx */
 
     /* the last bytes of an error's body that may begin a secret */
 

@@ -13,8 +13,12 @@
 #include "request/ngx_http_idpay_verdict.h"
 
 
-/* the longest time that the body of an answer is read which nobody gets, ms */
+/*
+ * How long the body of an answer is read which nobody gets: until the next
+ * attempt, but within these, ms.
+ */
 
+#define NGX_HTTP_IDPAY_MIN_DISCARD  100
 #define NGX_HTTP_IDPAY_MAX_DISCARD  1000
 
 
@@ -23,8 +27,6 @@ static void ngx_http_idpay_filter_move(ngx_http_request_t *sr,
     ngx_http_request_t *r);
 static void ngx_http_idpay_filter_error(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
-static void ngx_http_idpay_filter_headers(ngx_http_idpay_redact_t *redact,
-    ngx_list_t *headers);
 static ngx_int_t ngx_http_idpay_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
@@ -46,6 +48,7 @@ static ngx_int_t
 ngx_http_idpay_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
+    ngx_msec_t             delay;
     ngx_http_request_t    *sr;
     ngx_http_idpay_ctx_t  *ctx;
 
@@ -81,10 +84,11 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
         ctx->discard = 1;
         sr->header_sent = 1;
 
-        if (ngx_current_msec + NGX_HTTP_IDPAY_MAX_DISCARD < ctx->deadline) {
-            ngx_del_timer(&ctx->timer);
-            ngx_add_timer(&ctx->timer, NGX_HTTP_IDPAY_MAX_DISCARD);
-        }
+        delay = ctx->due - ngx_current_msec;
+        delay = ngx_max(delay, NGX_HTTP_IDPAY_MIN_DISCARD);
+
+        ngx_del_timer(&ctx->timer);
+        ngx_add_timer(&ctx->timer, ngx_min(delay, NGX_HTTP_IDPAY_MAX_DISCARD));
 
         return NGX_OK;
     }
@@ -191,7 +195,7 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 }
 
 
-static void
+void
 ngx_http_idpay_filter_headers(ngx_http_idpay_redact_t *redact,
     ngx_list_t *headers)
 {

@@ -324,7 +324,8 @@ ngx_http_idpay_verdict_again(ngx_http_idpay_ctx_t *ctx,
         delay = report->delay;
 
     } else {
-        delay = ngx_http_idpay_retry_delay(&iucf->retry, ctx->attempts,
+        delay = ngx_http_idpay_retry_delay(&iucf->retry,
+                                           ctx->attempts - ctx->failovers,
                                            ngx_random());
     }
 

@@ -124,6 +124,17 @@ ngx_http_idpay_zone_init(ngx_shm_zone_t *shm_zone, void *data)
           ? zone->shpool
           : ngx_http_idpay_zone_old(&shm_zone->shm.name);
 
+    if (old && old != zone->shpool && ngx_process == NGX_PROCESS_SINGLE) {
+
+        /* nginx would unmap what calls of this very process wait in */
+
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "idpay: zone \"%V\" cannot be replaced while there is "
+                      "no master process, restart nginx to change "
+                      "\"idpay_zone\"", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
     former = old ? ngx_http_idpay_zone_header(zone, old) : NULL;
 
     if (old && former == NULL) {

@@ -76,10 +76,10 @@ test_places(ngx_msec_t t0)
 
     ok = 1;
 
-    for (i = 0; i < 51; i++) {
+    for (i = 10; i < 51; i++) {
         wait = ngx_http_idpay_limiter_wait(&l, 0, &conf, t0 + 1000,
                                            &tickets[i]);
-        ok &= wait == (i < 10 ? 0 : (i * 1000000 + 9899) / 9900 - 1000);
+        ok &= wait == (i * 1000000 + 9899) / 9900 - 1000;
     }
 
     tap_ok(ok, "a second later all are nearer by that");
@@ -99,6 +99,18 @@ test_places(ngx_msec_t t0)
            && take(&conf, t0 + 100000, 0, 1, &wait) == NGX_BUSY
            && wait == 102,
            "what was not used is not saved: %d", (int) wait);
+
+    fresh();
+
+    (void) take(&conf, t0, 5000, 0, &wait);
+    (void) take(&conf, t0, 5000, 1, &wait);
+    (void) take(&conf, t0, 5000, 2, &wait);
+
+    tap_ok(ngx_http_idpay_limiter_wait(&l, 0, &conf, t0 + 151, &tickets[1])
+           == 0
+           && ngx_http_idpay_limiter_wait(&l, 0, &conf, t0 + 151, &tickets[2])
+              == 97,
+           "behind a call that is late the distance is kept");
 
     conf.rate = 0;
     ok = 1;
