@@ -76,10 +76,10 @@ demo: deps
 	@$(MAKE) --no-print-directory module
 	@perl -I t/lib t/demo/demo.pl
 
-bench:      ## the gateway beside plain proxy_pass
+bench:      ## the gateway beside plain proxy_pass, its limits, calls that wait
 bench: deps
 	@$(MAKE) --no-print-directory module
-	@perl -I t/lib t/bench/run.pl
+	@perl t/bench/run.pl && perl t/bench/limits.pl && perl t/bench/parked.pl
 
 style:      ## checks the style of the sources
 	@t/tools/style

@@ -13,6 +13,7 @@ static ngx_int_t ngx_http_idpay_admission_init(ngx_cycle_t *cycle,
     ngx_http_idpay_upstream_conf_t *iucf);
 static ngx_int_t ngx_http_idpay_admission_queue(ngx_cycle_t *cycle,
     ngx_http_idpay_upstream_conf_t *iucf, ngx_http_idpay_limit_t *limit);
+static void ngx_http_idpay_admission_cleanup(void *data);
 static ngx_uint_t ngx_http_idpay_admission_bucket(
     ngx_http_idpay_upstream_conf_t *iucf, ngx_uint_t key);
 static ngx_uint_t ngx_http_idpay_admission_key(ngx_http_idpay_limit_t *limit);
@@ -114,7 +115,13 @@ static ngx_int_t
 ngx_http_idpay_admission_queue(ngx_cycle_t *cycle,
     ngx_http_idpay_upstream_conf_t *iucf, ngx_http_idpay_limit_t *limit)
 {
+    ngx_pool_cleanup_t      *cln;
     ngx_http_idpay_queue_t  *queue;
+
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
 
     queue = ngx_pcalloc(cycle->pool, sizeof(ngx_http_idpay_queue_t));
     if (queue == NULL) {
@@ -130,9 +137,25 @@ ngx_http_idpay_admission_queue(ngx_cycle_t *cycle,
     queue->event.data = queue;
     queue->event.log = &cycle->new_log;
 
+    cln->handler = ngx_http_idpay_admission_cleanup;
+    cln->data = queue;
+
     limit->queue = queue;
 
     return NGX_OK;
+}
+
+
+/* a process that is told to end at once leaves its calls parked */
+
+static void
+ngx_http_idpay_admission_cleanup(void *data)
+{
+    ngx_http_idpay_queue_t *queue = data;
+
+    if (queue->tickets) {
+        ngx_free(queue->tickets);
+    }
 }
 
 

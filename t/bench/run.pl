@@ -4,7 +4,9 @@
 # latency, provider connections.  One TLS provider (an nginx of its own), one
 # gateway with one worker and a location for each way, wrk as the callers.
 # Rounds of the two alternate, so that a machine that grows slower does not
-# favour one of them.  A report in Markdown on stdout.
+# favour one of them.  The gateway has a limit, far above the load, beside the
+# breaker, the retries and the learning that are on by default.  A report in
+# Markdown on stdout.
 #
 # BENCH_SECONDS  length of a round (4)
 # BENCH_ROUNDS   rounds of each way in each row (7)
@@ -243,6 +245,7 @@ my $idpay_upstream = $self ? $plain_upstream : <<END;
         idpay_secret api_key file:$dir/api_key;
         idpay_host provider.test;
         idpay_trusted_certificate $dir/ca.pem;
+        idpay_rate 100000r/s burst=1000;
 END
 
 my $idpay = $self ? "proxy_pass https://idpay/;\n$plain" : 'idpay_pass idpay/;';

@@ -139,7 +139,7 @@ static struct {
     { NGX_HTTP_IDPAY_ANSWERED, 505, 1, 0, 0 },
     { NGX_HTTP_IDPAY_ANSWERED, 599, 0, 0, 1 },
     { NGX_HTTP_IDPAY_ANSWERED, 599, 1, 1, 0 },
-    { NGX_HTTP_IDPAY_ANSWERED, 600, 0, 0, 0 },
+    { NGX_HTTP_IDPAY_ANSWERED, 600, 0, 0, 1 },
     { NGX_HTTP_IDPAY_ANSWERED, 600, 1, 0, 0 }
 };
 

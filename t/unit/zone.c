@@ -194,6 +194,14 @@ test_copy(ngx_pool_t *pool)
     zone = test_conf(pool, shm_zone, 1, TEST_NODE,
                      (char *[]) { "b", "d", NULL });
 
+    ngx_process = NGX_PROCESS_SINGLE;
+
+    tap_ok(test_init(shm_zone, NULL) == NGX_ERROR
+           && test_log_level == NGX_LOG_EMERG,
+           "copy: not without a master process");
+
+    ngx_process = NGX_PROCESS_MASTER;
+
     tap_ok(test_init(shm_zone, NULL) == NGX_OK && test_log_level == 0,
            "copy: made, and nothing said");
 
@@ -325,6 +333,7 @@ main(int argc, char *const *argv)
 {
     ngx_pool_t  *pool;
 
+    ngx_process = NGX_PROCESS_MASTER;
     ngx_pagesize = 4096;
     ngx_pagesize_shift = 12;
     ngx_ncpu = 1;

@@ -164,8 +164,11 @@ sub _await {
     return 0 if $left <= 0;
 
     my $set = IO::Select->new($socket);
+    $! = 0;
     my ($r, $w) = IO::Select->select($set, $write ? $set : undef, undef, $left);
-    return $r || $w ? 1 : 0;
+
+    # a signal is no timeout: the caller looks again
+    return $r || $w || $!{EINTR} ? 1 : 0;
 }
 
 
