@@ -309,9 +309,11 @@ ngx_http_idpay_limiter_refused(ngx_http_idpay_limiter_t *limiter,
 
     rate = ngx_max(rate, NGX_HTTP_IDPAY_MIN_RATE);
 
+    /* a refusal that is a pause too costs more, so there are to be less */
+
     limiter->state = NGX_HTTP_IDPAY_LIMITER_LEARNED;
     limiter->ceiling = rate;
-    limiter->rate = rate - rate / 50;
+    limiter->rate = rate - rate * (told ? 3 : 2) / 100;
     limiter->step = ngx_max(rate / (told ? 4000 : 1000), 1);
     limiter->refusals++;
     limiter->refused = now;
