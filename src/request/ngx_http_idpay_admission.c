@@ -93,6 +93,13 @@ ngx_http_idpay_admission_init(ngx_cycle_t *cycle,
 
     for (i = 0; i < iucf->rates->nelts; i++) {
 
+        if (limit[i].method == 0 && limit[i].path.len == 0
+            && !limit[i].dry_run)
+        {
+            /* the general limit is a copy of this one */
+            continue;
+        }
+
         if (ngx_http_idpay_admission_queue(cycle, iucf, &limit[i]) != NGX_OK) {
             return NGX_ERROR;
         }

@@ -571,7 +571,7 @@ ngx_http_idpay_limits_apply(ngx_conf_t *cf, ngx_str_t *setting,
 static void
 ngx_http_idpay_limits_init_rates(ngx_http_idpay_upstream_conf_t *iucf)
 {
-    ngx_uint_t               i, bucket;
+    ngx_uint_t               i;
     ngx_http_idpay_limit_t  *limit;
 
     iucf->limit.wait = NGX_HTTP_IDPAY_RATE_WAIT;
@@ -580,16 +580,15 @@ ngx_http_idpay_limits_init_rates(ngx_http_idpay_upstream_conf_t *iucf)
         return;
     }
 
-    bucket = 0;
     limit = iucf->rates->elts;
 
     for (i = 0; i < iucf->rates->nelts; i++) {
 
         if (limit[i].method || limit[i].path.len) {
-            limit[i].bucket = ++bucket;
+            continue;
+        }
 
-        } else if (limit[i].dry_run) {
-            limit[i].bucket = ++bucket;
+        if (limit[i].dry_run) {
             iucf->dry_limit = &limit[i];
 
         } else {
