@@ -687,6 +687,9 @@ sub DESTROY {
 END {
     my $code = $?;
 
+    # Nobody may be reading any more, and all is to be stopped even so.
+    $SIG{PIPE} = 'IGNORE';
+
     for my $t (grep { $_ && $_->{owner} == $$ } @live) {
         if ($code && !$t->{done}) {
             Test::More::diag(_tail($t->_log_text));
