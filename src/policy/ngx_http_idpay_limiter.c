@@ -250,7 +250,7 @@ ngx_http_idpay_limiter_refused(ngx_http_idpay_limiter_t *limiter,
     ngx_uint_t told)
 {
     int64_t      debt;
-    ngx_uint_t   rate, accepted, n;
+    ngx_uint_t   rate, least, accepted, n;
     ngx_msec_t   first;
 
     if (limiter->state == NGX_HTTP_IDPAY_LIMITER_LEARNED
@@ -277,6 +277,7 @@ ngx_http_idpay_limiter_refused(ngx_http_idpay_limiter_t *limiter,
     }
 
     if (limiter->refusals) {
+        least = NGX_HTTP_IDPAY_MIN_RATE;
 
         if (limiter->refusals > 1) {
             rate /= 2;
@@ -290,6 +291,12 @@ ngx_http_idpay_limiter_refused(ngx_http_idpay_limiter_t *limiter,
         }
 
     } else {
+
+        /* one refusal among other answers may have reasons of its own */
+
+        least = rate ? ngx_min(rate, NGX_HTTP_IDPAY_LEAST_RATE)
+                     : NGX_HTTP_IDPAY_LEAST_RATE;
+
         accepted = ngx_http_idpay_window_sum(&limiter->accepted, now,
                                              NGX_HTTP_IDPAY_SLOT);
         first = ngx_http_idpay_window_first(&limiter->accepted, now,
@@ -307,13 +314,13 @@ ngx_http_idpay_limiter_refused(ngx_http_idpay_limiter_t *limiter,
         }
     }
 
-    rate = ngx_max(rate, NGX_HTTP_IDPAY_MIN_RATE);
+    rate = ngx_max(rate, least);
 
     /* a refusal that is a pause too costs more, so there are to be less */
 
     limiter->state = NGX_HTTP_IDPAY_LIMITER_LEARNED;
     limiter->ceiling = rate;
-    limiter->rate = rate - rate * (told ? 3 : 2) / 100;
+    limiter->rate = ngx_max(rate - rate * (told ? 3 : 2) / 100, least);
     limiter->step = ngx_max(rate / (told ? 4000 : 1000), 1);
     limiter->refusals++;
     limiter->refused = now;

@@ -42,9 +42,13 @@
 #define NGX_HTTP_IDPAY_START_RATE      100000      /* 1/1000 r/s */
 #define NGX_HTTP_IDPAY_PROVEN_RATE     10000000
 
-/* the least that is learned of a first refusal, and of any, 1/1000 r/s */
+/*
+ * The least that is learned of a first refusal, of one that follows other
+ * answers, and of those in a row, 1/1000 r/s.
+ */
 
 #define NGX_HTTP_IDPAY_FIRST_RATE      5000
+#define NGX_HTTP_IDPAY_LEAST_RATE      1000
 #define NGX_HTTP_IDPAY_MIN_RATE        100
 
 /* pauses after refusals that do not tell how long, ms */

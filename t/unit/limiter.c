@@ -335,6 +335,19 @@ test_refusals(void)
     tap_ok(l.rate == 4900 && take(&conf, T0, 0, 0, &wait) == NGX_OK,
            "a refusal of the first call of all is no catastrophe");
 
+    /* now and then one, whatever the rate */
+
+    for (now = T0; now < T0 + 50000; now += 1000) {
+        ngx_http_idpay_limiter_accepted(&l, now);
+        (void) take(&conf, now + 10, 0, 0, &wait);
+        ngx_http_idpay_limiter_refused(&l, &conf, now + 20, now + 15, 0);
+    }
+
+    tap_ok(l.rate == 1000, "refusals among other answers: %d", (int) l.rate);
+
+    fresh();
+    ngx_http_idpay_limiter_refused(&l, &conf, T0, T0 - 1, 0);
+
     /* raised while it makes calls wait, forgotten when it does not */
 
     i = l.rate;
