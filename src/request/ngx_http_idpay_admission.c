@@ -319,11 +319,14 @@ ngx_http_idpay_admission_test(ngx_http_idpay_ctx_t *ctx, ngx_msec_t now,
 {
     uint64_t                         ticket;
     ngx_int_t                        rc;
+    ngx_http_idpay_limit_t          *rule;
     ngx_http_idpay_shared_t         *shared;
     ngx_http_idpay_upstream_conf_t  *iucf;
 
     iucf = ctx->iucf;
     shared = iucf->shared;
+    rule = NULL;
+    ticket = 0;
 
     if (ctx->probe == 0
         && ngx_http_idpay_breaker_admit(&shared->breaker, &iucf->breaker, now,
@@ -349,19 +352,23 @@ ngx_http_idpay_admission_test(ngx_http_idpay_ctx_t *ctx, ngx_msec_t now,
             if (rc != NGX_OK) {
                 return rc;
             }
+
+            rule = ctx->rule;
+            ticket = ctx->ticket;
         }
 
         ctx->stage = NGX_HTTP_IDPAY_STAGE_GENERAL;
     }
 
     if (ctx->stage == NGX_HTTP_IDPAY_STAGE_GENERAL) {
-        ticket = ctx->ticket;
-
         rc = ngx_http_idpay_admission_place(ctx, &iucf->limit, now, wait);
 
-        if (rc == NGX_BUSY && ctx->rule && !ctx->rule->dry_run) {
+        if (rc == NGX_BUSY && rule) {
+
+            /* of a call that has waited the place is another's by now */
+
             (void) ngx_http_idpay_limiter_cancel(&shared->limiter,
-                                                 ctx->rule->bucket, ticket);
+                                                 rule->bucket, ticket);
         }
 
         if (rc != NGX_OK) {

@@ -140,8 +140,9 @@ ngx_http_idpay_exchange_headers(ngx_http_request_t *r,
             i = 0;
         }
 
-        if (ngx_http_idpay_screen_header(&ngx_http_idpay_override_headers,
-                                         &h[i].key))
+        if (ctx->safe
+            && ngx_http_idpay_screen_header(&ngx_http_idpay_override_headers,
+                                            &h[i].key))
         {
             ctx->safe = 0;
             continue;
