@@ -34,9 +34,9 @@ $t->config($text, workers => 2);
 $t->run;
 
 
-# Fifty calls that the provider has and will answer late.
+# Fifty calls that the provider has and answers when it is told to.
 sub in_flight {
-    $sim->behave->clear->misbehave(delay_ms => 1500, times => 50);
+    $sim->behave->clear->misbehave(hold => 1, times => 50);
 
     my @sockets = map {
         $t->http($_ % 2 ? ('POST', "/$_", body => 'abc') : ('GET', "/$_"),
@@ -51,6 +51,7 @@ sub in_flight {
 sub all_answered {
     my ($more, @sockets) = @_;
 
+    $sim->release;
     my @r = map { $t->read_response($_) } @sockets;
     is_deeply [ map { $_->status . $_->json->{target} } @r ],
         [ map {"200/$_"} 1 .. 50 ], 'each is answered';

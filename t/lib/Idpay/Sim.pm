@@ -34,6 +34,7 @@ package Idpay::Sim;
 #   POST /limit        see Idpay::Sim::Limit; {} is none. A request that it
 #                      refuses comes under no rule but the early ones
 #   POST /misbehave    adds a rule; an empty object removes all rules
+#   POST /release      the answers held back are given
 #   POST /expect       {NAME: value or [values]}, replaces what was expected
 #   POST /act          what people and time do at the provider
 #
@@ -48,6 +49,7 @@ package Idpay::Sim;
 #   retry_after     an answer other than the provider's; headers alone are
 #                   added to the provider's answer
 #   delay_ms    waits before it answers
+#   hold        waits until the answers are released
 #   trickle_ms  sends a byte each so many milliseconds
 #   chunked     chunked framing
 #   endless     a chunked body that ends when the peer closes
@@ -79,6 +81,7 @@ has records     => sub { [] };
 has rules       => sub { [] };
 has slots       => sub { [] };
 has counts      => sub { {} };
+has held        => sub { [] };
 
 
 sub run ($class, %how) {
@@ -256,6 +259,9 @@ sub _misbehave ($self, $request, $rule) {
     for (@transport) {
         $answer{$_} = $rule->{$_} if defined $rule->{$_};
     }
+    $answer{hold} = sub ($begin) { push @{ $self->held }, $begin }
+        if $rule->{hold};
+
     return \%answer;
 }
 
@@ -305,6 +311,12 @@ my %control = (
         my %rule = (times => 1, %$data);
         $rule{match} = qr/$rule{match}/ if defined $rule{match};
         push @{ $self->rules }, \%rule;
+        return {};
+    },
+    'POST /release' => sub ($self, $data) {
+        my $held = $self->held;
+        $self->held([]);
+        $_->() for @$held;
         return {};
     },
     'POST /act' => sub ($self, $data) {

@@ -45,15 +45,20 @@ has status  => 200;
 has headers => sub { [] };
 has offset  => 0;
 has [qw(stream head_only keep_alive done body json size raw keep)];
-has [qw(delay_ms trickle_ms chunked endless reset truncate close linger)];
+has [qw(hold delay_ms trickle_ms chunked endless reset truncate close linger)];
 
 
 sub send ($self) {
     my $delay = $self->delay_ms;
 
-    $delay
-        ? $self->_after($delay / 1000, sub { $_[0]->_begin })
-        : $self->_begin;
+    if ($self->hold) {
+        weaken(my $held = $self);
+        $self->hold->(sub { $held->_begin if $held });
+    } elsif ($delay) {
+        $self->_after($delay / 1000, sub { $_[0]->_begin });
+    } else {
+        $self->_begin;
+    }
     return $self;
 }
 

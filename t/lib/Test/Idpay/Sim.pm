@@ -24,6 +24,7 @@ package Test::Idpay::Sim;
 #   ->open_connections         now
 #   ->misbehave(%rule)         see Idpay::Sim; body and raw are plain strings,
 #                              json => data is a body of that type
+#   ->release                  gives the answers that a rule holds back
 #   ->behave                   removes all rules
 #   ->expect(%credentials)     what is accepted from now on
 #   ->act(%what)               what happens at the provider; its answer
@@ -183,6 +184,7 @@ sub misbehave {
 }
 
 
+sub release { $_[0]->_control(POST => '/release', {}); return $_[0] }
 sub behave { $_[0]->_control(POST => '/misbehave', {}); return $_[0] }
 
 
