@@ -8,6 +8,8 @@
 #include "credential/ngx_http_idpay_upstream.h"
 #include "request/ngx_http_idpay_admission.h"
 #include "request/ngx_http_idpay_attempt.h"
+#include "request/ngx_http_idpay_errors.h"
+#include "request/ngx_http_idpay_filter.h"
 #include "request/ngx_http_idpay_limits.h"
 #include "request/ngx_http_idpay_pass.h"
 #include "request/ngx_http_idpay_variables.h"
@@ -119,6 +121,27 @@ static ngx_command_t  ngx_http_idpay_commands[] = {
     { ngx_string("idpay_breaker"),
       NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
       ngx_http_idpay_limits_breaker,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("idpay_errors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_idpay_loc_conf_t, errors),
+      NULL },
+
+    { ngx_string("idpay_error_fields"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_idpay_errors_fields,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("idpay_error_map"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE2,
+      ngx_http_idpay_errors_map,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },
@@ -260,7 +283,8 @@ ngx_http_idpay_init_main_conf(ngx_conf_t *cf, void *conf)
         }
 
         if (ngx_http_idpay_upstream_init(cf, uscfp[i], defaults) != NGX_OK
-            || ngx_http_idpay_limits_init(cf, iucf) != NGX_OK)
+            || ngx_http_idpay_limits_init(cf, iucf) != NGX_OK
+            || ngx_http_idpay_errors_init(cf, iucf) != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
@@ -325,6 +349,7 @@ ngx_http_idpay_create_loc_conf(ngx_conf_t *cf)
     }
 
     ilcf->own_timeout = NGX_CONF_UNSET_MSEC;
+    ilcf->errors = NGX_CONF_UNSET;
 
     return ilcf;
 }

@@ -74,6 +74,15 @@ typedef struct {
     ngx_http_idpay_credential_t     *credentials[NGX_HTTP_IDPAY_SLOTS];
     ngx_http_idpay_redact_t         *redact;
 
+    /* those of the configuration, or NULL, and with the preset's behind */
+
+    ngx_array_t                     *error_fields;
+                                       /* of ngx_http_idpay_error_field_t */
+    ngx_array_t                     *error_rules;
+                                       /* of ngx_http_idpay_error_rule_t */
+    ngx_http_idpay_errors_t          errors;
+    ngx_uint_t                       status_off; /* the preset's STATUS */
+
     ngx_array_t                     *drop_headers;    /* of ngx_str_t */
     ngx_array_t                     *drop_args;       /* of ngx_str_t */
 
@@ -108,6 +117,7 @@ typedef struct {
     ngx_http_idpay_upstream_conf_t  *iucf;
     ngx_msec_t                       own_timeout; /* here or further out */
     ngx_msec_t                       timeout;     /* that, or the provider's */
+    ngx_flag_t                       errors;      /* are normalized */
 
     /*
      * The location's own configurations of all modules, and the same with the

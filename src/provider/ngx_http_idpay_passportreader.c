@@ -50,6 +50,28 @@ static const ngx_str_t  ngx_http_idpay_passportreader_settings[] = {
 };
 
 
+static const ngx_http_idpay_error_field_t
+    ngx_http_idpay_passportreader_fields[] =
+{
+    { NGX_HTTP_IDPAY_ERROR_CODE, ngx_string("/error_name") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/error_message") },
+    { 0, ngx_null_string }
+};
+
+
+static const ngx_http_idpay_error_rule_t
+    ngx_http_idpay_passportreader_rules[] =
+{
+    { 0, ngx_null_string, 0 }
+};
+
+
+static const ngx_http_idpay_errors_t  ngx_http_idpay_passportreader_errors = {
+    ngx_http_idpay_passportreader_fields,
+    ngx_http_idpay_passportreader_rules
+};
+
+
 const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader = {
     ngx_string("passportreader"),
     &ngx_http_idpay_passportreader_scheme,
@@ -59,6 +81,7 @@ const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader = {
     NULL,                                  /* paths */
     NGX_HTTP_POST,                         /* methods */
     ngx_string("POST"),
+    &ngx_http_idpay_passportreader_errors,
     ngx_http_idpay_passportreader_settings,
     { 0, ngx_null_string, ngx_null_string },
     1                                      /* never 4xx */

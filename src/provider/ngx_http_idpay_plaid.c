@@ -60,6 +60,64 @@ static const ngx_str_t  ngx_http_idpay_plaid_settings[] = {
 };
 
 
+static const ngx_http_idpay_error_field_t  ngx_http_idpay_plaid_fields[] = {
+    { NGX_HTTP_IDPAY_ERROR_CODE, ngx_string("/error_code") },
+    { NGX_HTTP_IDPAY_ERROR_TYPE, ngx_string("/error_type") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/error_message") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/display_message") },
+    { NGX_HTTP_IDPAY_ERROR_REQUEST_ID, ngx_string("/request_id") },
+    { NGX_HTTP_IDPAY_ERROR_REQUEST_ID, ngx_string("Plaid-Request-ID") },
+    { 0, ngx_null_string }
+};
+
+
+/*
+ * The provider never says 401: a wrong credential is a 400, so the code tells.
+ * It may change the status of a code at any time; a type that is not here is
+ * as its status is.
+ */
+
+static const ngx_http_idpay_error_rule_t  ngx_http_idpay_plaid_rules[] = {
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("INVALID_API_KEYS"),
+      NGX_HTTP_IDPAY_CREDENTIAL_REJECTED },
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("UNAUTHORIZED_ENVIRONMENT"),
+      NGX_HTTP_IDPAY_CREDENTIAL_REJECTED },
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("UNAUTHORIZED_ROUTE_ACCESS"),
+      NGX_HTTP_IDPAY_CREDENTIAL_REJECTED },
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("INVALID_PRODUCT"),
+      NGX_HTTP_IDPAY_CREDENTIAL_REJECTED },
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("PLANNED_MAINTENANCE"),
+      NGX_HTTP_IDPAY_PROVIDER_UNAVAILABLE },
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("NOT_FOUND"),
+      NGX_HTTP_IDPAY_NOT_FOUND },
+    { NGX_HTTP_IDPAY_MATCH_CODE, ngx_string("NO_LONGER_AVAILABLE"),
+      NGX_HTTP_IDPAY_NOT_FOUND },
+
+    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("RATE_LIMIT_EXCEEDED"),
+      NGX_HTTP_IDPAY_RATE_LIMITED },
+    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("INVALID_REQUEST"),
+      NGX_HTTP_IDPAY_INVALID_REQUEST },
+    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("INVALID_INPUT"),
+      NGX_HTTP_IDPAY_INVALID_REQUEST },
+
+    /* the person's data, not the key, is what a 403 is about here */
+
+    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("USER_ERROR"),
+      NGX_HTTP_IDPAY_INVALID_REQUEST },
+    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("API_ERROR"),
+      NGX_HTTP_IDPAY_PROVIDER_ERROR },
+    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("INSTITUTION_ERROR"),
+      NGX_HTTP_IDPAY_PROVIDER_ERROR },
+    { 0, ngx_null_string, 0 }
+};
+
+
+static const ngx_http_idpay_errors_t  ngx_http_idpay_plaid_errors = {
+    ngx_http_idpay_plaid_fields,
+    ngx_http_idpay_plaid_rules
+};
+
+
 const ngx_http_idpay_preset_t  ngx_http_idpay_plaid = {
     ngx_string("plaid"),
     &ngx_http_idpay_plaid_scheme,
@@ -69,6 +127,7 @@ const ngx_http_idpay_preset_t  ngx_http_idpay_plaid = {
     ngx_http_idpay_plaid_paths,
     0,                                     /* methods */
     ngx_null_string,
+    &ngx_http_idpay_plaid_errors,
     ngx_http_idpay_plaid_settings,
     { NGX_HTTP_POST, ngx_string("/identity_verification/create"),
       ngx_string("is_idempotent") },

@@ -18,6 +18,36 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_plusid_scheme = {
 };
 
 
+/*
+ * The reference says that some errors have a code and a message, and not how
+ * these are called.  Its statuses mean what they mean anywhere.
+ */
+
+static const ngx_http_idpay_error_field_t  ngx_http_idpay_plusid_fields[] = {
+    { NGX_HTTP_IDPAY_ERROR_CODE, ngx_string("/code") },
+    { NGX_HTTP_IDPAY_ERROR_CODE, ngx_string("/error_code") },
+    { NGX_HTTP_IDPAY_ERROR_CODE, ngx_string("/errorCode") },
+    { NGX_HTTP_IDPAY_ERROR_CODE, ngx_string("/error/code") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/message") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/error_message") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/errorMessage") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/error/message") },
+    { NGX_HTTP_IDPAY_ERROR_MESSAGE, ngx_string("/error") },
+    { 0, ngx_null_string }
+};
+
+
+static const ngx_http_idpay_error_rule_t  ngx_http_idpay_plusid_rules[] = {
+    { 0, ngx_null_string, 0 }
+};
+
+
+static const ngx_http_idpay_errors_t  ngx_http_idpay_plusid_errors = {
+    ngx_http_idpay_plusid_fields,
+    ngx_http_idpay_plusid_rules
+};
+
+
 const ngx_http_idpay_preset_t  ngx_http_idpay_plusid = {
     ngx_string("plusid"),
     &ngx_http_idpay_plusid_scheme,
@@ -27,6 +57,7 @@ const ngx_http_idpay_preset_t  ngx_http_idpay_plusid = {
     NULL,                                  /* paths */
     0,                                     /* methods */
     ngx_null_string,
+    &ngx_http_idpay_plusid_errors,
     NULL,                                  /* settings */
     { 0, ngx_null_string, ngx_null_string },
     0                                      /* never 4xx */

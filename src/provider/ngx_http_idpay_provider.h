@@ -15,6 +15,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "provider/ngx_http_idpay_error.h"
+
 
 #define NGX_HTTP_IDPAY_MAX_SECRETS  2
 
@@ -77,6 +79,7 @@ typedef struct {
     const ngx_str_t                 *paths;        /* the only prefixes */
     ngx_uint_t                       methods;      /* the only ones, 0: any */
     ngx_str_t                        allow;        /* the same, for "Allow" */
+    const ngx_http_idpay_errors_t   *errors;
     const ngx_str_t                 *settings;     /* directives, as in a
                                          configuration, where it has none */
     ngx_http_idpay_idempotent_t      idempotent;

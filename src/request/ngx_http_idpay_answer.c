@@ -37,6 +37,10 @@ ngx_http_idpay_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
     problem->request_id.len = vv->len;
     problem->provider = ctx->iucf->name;
 
+    if (problem->provider_status == 0) {
+        problem->provider_status = ctx->status;
+    }
+
     if (problem->retryable) {
         problem->retry_after = (ctx->retry_after + 999) / 1000;
     }
@@ -89,7 +93,7 @@ ngx_http_idpay_answer_reject(ngx_http_request_t *r,
     ngx_table_elt_t           *h;
     ngx_http_idpay_problem_t   problem;
 
-    ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_REQUEST_REJECTED);
+    ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_REQUEST_REJECTED, 0);
 
     problem.status = status;
     problem.detail.data = (u_char *) detail;
@@ -107,6 +111,20 @@ ngx_http_idpay_answer_reject(ngx_http_request_t *r,
         ngx_str_set(&h->key, "Allow");
         h->value = ctx->iucf->preset->allow;
     }
+
+    return ngx_http_idpay_answer(r, ctx, &problem);
+}
+
+
+ngx_int_t
+ngx_http_idpay_answer_failure(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_http_idpay_problem_t  problem;
+
+    ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_GATEWAY_ERROR, 0);
+
+    problem.unknown = ctx->unknown;
 
     return ngx_http_idpay_answer(r, ctx, &problem);
 }

@@ -28,6 +28,11 @@ ngx_int_t ngx_http_idpay_answer(ngx_http_request_t *r,
 ngx_int_t ngx_http_idpay_answer_reject(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_uint_t status, char *detail);
 
+/* The same for a call that the gateway could not make or answer. */
+
+ngx_int_t ngx_http_idpay_answer_failure(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx);
+
 /*
  * Adds a Retry-After of so many ms, in seconds rounded up, to "headers".
  * Returns NGX_OK or NGX_ERROR.

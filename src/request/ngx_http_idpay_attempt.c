@@ -6,6 +6,8 @@
 
 #include "request/ngx_http_idpay_attempt.h"
 
+#include "request/ngx_http_idpay_collect.h"
+#include "request/ngx_http_idpay_filter.h"
 #include "request/ngx_http_idpay_screen.h"
 
 
@@ -309,6 +311,9 @@ ngx_http_idpay_attempt_input_init(void *data)
 
     if (ctx->discard) {
         sr->upstream->pipe->output_filter = ngx_http_idpay_filter_discard;
+
+    } else if (ctx->collect) {
+        sr->upstream->pipe->output_filter = ngx_http_idpay_collect_body;
     }
 
     return ctx->input_filter_init(data);
@@ -537,7 +542,12 @@ ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx)
         return;
     }
 
-    if (!ctx->discard) {
+    /* of an error it is the status that counts, which is there */
+
+    if (!ctx->discard
+        && (!ctx->collect
+            || ctx->answer->headers_out.status < NGX_HTTP_BAD_REQUEST))
+    {
         ctx->aborted = 1;
 
         if (u->state) {

@@ -38,20 +38,5 @@ void ngx_http_idpay_attempt_abort(ngx_http_idpay_ctx_t *ctx);
 ngx_int_t ngx_http_idpay_attempt_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *uscf);
 
-/* Overwrites secrets in the values of headers, in place. */
-
-void ngx_http_idpay_filter_headers(ngx_http_idpay_redact_t *redact,
-    ngx_list_t *headers);
-
-/*
- * An output filter of the upstream module that drops what comes.  Returns
- * NGX_OK.
- */
-ngx_int_t ngx_http_idpay_filter_discard(void *data, ngx_chain_t *in);
-
-/* installs the header and body filters; NGX_OK */
-
-ngx_int_t ngx_http_idpay_filter_init(ngx_conf_t *cf);
-
 
 #endif /* _NGX_HTTP_IDPAY_ATTEMPT_H_INCLUDED_ */

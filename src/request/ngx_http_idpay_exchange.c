@@ -10,6 +10,7 @@
 #include "request/ngx_http_idpay_answer.h"
 #include "request/ngx_http_idpay_attempt.h"
 #include "request/ngx_http_idpay_call.h"
+#include "request/ngx_http_idpay_collect.h"
 #include "request/ngx_http_idpay_screen.h"
 #include "request/ngx_http_idpay_verdict.h"
 
@@ -389,9 +390,9 @@ ngx_http_idpay_exchange_admit(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     ngx_http_idpay_problem_t  problem;
 
     if ((ngx_msec_int_t) (ctx->deadline - ngx_current_msec) <= 0) {
-        ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_PROVIDER_TIMEOUT);
+        ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_PROVIDER_TIMEOUT,
+                                    1);
         ngx_str_set(&problem.detail, "there is no time left for an attempt");
-        problem.retryable = 1;
 
         return ngx_http_idpay_answer(r, ctx, &problem);
     }
@@ -411,11 +412,10 @@ ngx_http_idpay_exchange_admit(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     case NGX_DECLINED:
         ngx_http_idpay_problem_init(&problem,
-                                    NGX_HTTP_IDPAY_PROVIDER_UNAVAILABLE);
+                                    NGX_HTTP_IDPAY_PROVIDER_UNAVAILABLE, 1);
         ngx_str_set(&problem.detail,
                     "the provider failed again and again, no call is made "
                     "to it for a while");
-        problem.retryable = 1;
 
         return ngx_http_idpay_answer(r, ctx, &problem);
 
@@ -448,11 +448,11 @@ ngx_http_idpay_exchange_limited(ngx_http_request_t *r,
 {
     ngx_http_idpay_problem_t  problem;
 
-    ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_RATE_LIMITED);
+    ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_RATE_LIMITED, 1);
     ngx_str_set(&problem.detail,
                 "more calls to the provider wait than its limit lets through "
                 "in time");
-    problem.retryable = 1;
+    problem.own = 1;
 
     return ngx_http_idpay_answer(r, ctx, &problem);
 }
@@ -463,6 +463,10 @@ ngx_http_idpay_exchange_verdict(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx)
 {
     ngx_http_idpay_problem_t  problem;
+
+    if (ctx->collect) {
+        return ngx_http_idpay_collect_answer(r, ctx);
+    }
 
     if (ctx->passed) {
 
@@ -514,6 +518,10 @@ ngx_http_idpay_exchange_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (rc == NGX_HTTP_INTERNAL_SERVER_ERROR && !r->header_sent) {
+        rc = ngx_http_idpay_answer_failure(r, ctx);
+    }
 
     ngx_http_finalize_request(r, rc);
 }

@@ -82,6 +82,9 @@ typedef struct {
 
     ngx_uint_t                       interim;    /* answers, 1xx */
 
+    ngx_http_request_t              *answer;     /* attempt that is collected */
+    ngx_buf_t                       *body;       /* of it, or NULL */
+
     /* the last bytes of an error's body that may begin a secret */
 
     u_char                          *held;
@@ -95,6 +98,8 @@ typedef struct {
     unsigned                         placed:1;   /* the ticket is to be kept */
     unsigned                         again:1;    /* another attempt follows */
     unsigned                         discard:1;  /* the answer's body */
+    unsigned                         collect:1;  /* it, and judge by it */
+    unsigned                         lost:1;     /* it was too large */
     unsigned                         unknown:1;  /* it may have been applied */
     unsigned                         aborted:1;  /* the attempt, in time */
     unsigned                         passed:1;   /* the header went on */

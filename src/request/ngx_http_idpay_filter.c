@@ -8,8 +8,10 @@
  */
 
 
+#include "request/ngx_http_idpay_filter.h"
+
 #include "request/ngx_http_idpay_admission.h"
-#include "request/ngx_http_idpay_attempt.h"
+#include "request/ngx_http_idpay_collect.h"
 #include "request/ngx_http_idpay_verdict.h"
 
 
@@ -59,7 +61,6 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
     }
 
     sr = r;
-    r = ctx->request;
 
     if (sr->headers_out.status < NGX_HTTP_CONTINUE
         || sr->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS)
@@ -71,7 +72,7 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
     rc = ngx_http_idpay_verdict_answer(sr, ctx);
 
     if (rc == NGX_ERROR) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (rc == NGX_DECLINED) {
@@ -93,13 +94,35 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    ngx_http_idpay_admission_leave(ctx);
+
+    sr->header_sent = 1;
+
+    if (ngx_http_idpay_collect_test(sr, ctx)) {
+        ngx_http_idpay_collect_start(sr, ctx);
+        return NGX_OK;
+    }
+
+    rc = ngx_http_idpay_filter_pass(sr, ctx);
+
+    sr->header_only = ctx->request->header_only;
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_idpay_filter_pass(ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
     /* what follows takes the time that it takes */
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
     }
-
-    ngx_http_idpay_admission_leave(ctx);
 
     ngx_http_idpay_filter_move(sr, r);
 
@@ -110,13 +133,8 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
     }
 
     ctx->passed = 1;
-    sr->header_sent = 1;
 
-    rc = ngx_http_send_header(r);
-
-    sr->header_only = r->header_only;
-
-    return rc;
+    return ngx_http_send_header(r);
 }
 
 
@@ -283,7 +301,8 @@ ngx_http_idpay_filter_attempt(ngx_http_request_t *sr,
         return NGX_OK;
     }
 
-    rc = ngx_http_output_filter(ctx->request, in);
+    rc = ctx->collect ? ngx_http_idpay_collect_body(ctx->request, in)
+                      : ngx_http_output_filter(ctx->request, in);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

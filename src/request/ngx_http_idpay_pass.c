@@ -6,6 +6,7 @@
 
 #include "request/ngx_http_idpay_pass.h"
 
+#include "request/ngx_http_idpay_answer.h"
 #include "request/ngx_http_idpay_call.h"
 #include "request/ngx_http_idpay_exchange.h"
 #include "request/ngx_http_idpay_proxy.h"
@@ -107,6 +108,8 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
     if (conf->own_timeout == NGX_CONF_UNSET_MSEC) {
         conf->own_timeout = prev->own_timeout;
     }
+
+    ngx_conf_merge_value(conf->errors, prev->errors, 1);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -219,6 +222,11 @@ ngx_http_idpay_pass_handler(ngx_http_request_t *r)
     ngx_http_set_ctx(r, ctx, ngx_http_idpay_module);
 
     rc = ngx_http_idpay_call_path(r, ctx);
+
+    if (rc == NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        return ngx_http_idpay_answer_failure(r, ctx);
+    }
+
     if (rc != NGX_DECLINED) {
         return rc;
     }

@@ -178,7 +178,7 @@ ngx_http_idpay_variable_outcome(ngx_http_request_t *r,
 
     unknown = ctx->unknown;
 
-    if (ctx->attempt && !ctx->passed && !ctx->discard) {
+    if (ctx->attempt && !ctx->passed && !ctx->discard && !ctx->collect) {
         u = ctx->attempt->upstream;
         unknown = !ctx->safe && u && u->state
                   && u->state->connect_time != (ngx_msec_t) -1;

@@ -76,7 +76,12 @@ ngx_http_idpay_verdict_answer(ngx_http_request_t *sr,
 
     if (!ctx->again) {
 
-        if (ctx->retry_after && report.delay == NGX_ERROR) {
+        if (report.delay != NGX_ERROR) {
+            ctx->retry_after = report.delay;
+            return NGX_OK;
+        }
+
+        if (ctx->retry_after) {
             return ngx_http_idpay_answer_retry_after(sr,
                                    &sr->headers_out.headers, ctx->retry_after);
         }
@@ -217,14 +222,12 @@ ngx_http_idpay_verdict_failure(ngx_http_request_t *r,
     ngx_http_upstream_t      *u;
     ngx_http_idpay_report_t   report;
 
-    ngx_http_idpay_problem_init(problem, NGX_HTTP_IDPAY_GATEWAY_ERROR);
-
     u = r->upstream;
 
     if (u == NULL || u->state == NULL
         || ctx->rc == NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
-        ngx_str_set(&problem->detail, "the gateway could not make the call");
+        ngx_http_idpay_problem_init(problem, NGX_HTTP_IDPAY_GATEWAY_ERROR, 0);
 
         problem->unknown = u && u->state && !ctx->safe
                            && u->state->connect_time != (ngx_msec_t) -1;
@@ -263,34 +266,33 @@ ngx_http_idpay_verdict_failure(ngx_http_request_t *r,
     switch (report.end) {
 
     case NGX_HTTP_IDPAY_TIMED_OUT:
-        ngx_http_idpay_problem_init(problem, NGX_HTTP_IDPAY_PROVIDER_TIMEOUT);
-        ngx_str_set(&problem->detail, "the provider did not answer in time");
-        problem->retryable = ctx->safe;
+        ngx_http_idpay_problem_init(problem, NGX_HTTP_IDPAY_PROVIDER_TIMEOUT,
+                                    ctx->safe);
         break;
 
     case NGX_HTTP_IDPAY_NO_ANSWER:
-        ngx_http_idpay_problem_init(problem, NGX_HTTP_IDPAY_PROVIDER_ERROR);
+        ngx_http_idpay_problem_init(problem, NGX_HTTP_IDPAY_PROVIDER_ERROR,
+                                    ctx->safe);
         ngx_str_set(&problem->detail,
                     "the provider gave no valid HTTP answer");
-        problem->retryable = ctx->safe;
         break;
 
     default:
 
         if (tls && ctx->rc == NGX_HTTP_BAD_GATEWAY) {
             ngx_http_idpay_problem_init(problem,
-                                        NGX_HTTP_IDPAY_PROVIDER_ERROR);
+                                        NGX_HTTP_IDPAY_PROVIDER_ERROR,
+                                        ctx->safe);
             ngx_str_set(&problem->detail, "no verified TLS connection "
                                           "to the provider could be made");
-            problem->retryable = ctx->safe;
             break;
         }
 
         ngx_http_idpay_problem_init(problem,
-                                    NGX_HTTP_IDPAY_PROVIDER_UNAVAILABLE);
+                                    NGX_HTTP_IDPAY_PROVIDER_UNAVAILABLE,
+                                    ctx->safe);
         ngx_str_set(&problem->detail,
                     "no connection to the provider could be made");
-        problem->retryable = 1;
     }
 
     problem->unknown = ngx_http_idpay_replay_unknown(report.end, 0, ctx->safe);
