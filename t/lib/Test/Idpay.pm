@@ -36,8 +36,9 @@ package Test::Idpay;
 #   $t->http($method, $uri, %opt)  $t->get($uri, %opt)
 #   $t->post($uri, $body, %opt)    $t->read_response($socket, $method, %opt)
 #
-# done_testing stops everything and adds two tests: that no log holds an
-# alarm or a sanitizer's report, and that no log holds a secret.
+# done_testing stops everything and adds three tests: that no log holds an
+# alarm or a sanitizer's report, that no log holds a secret, and that every
+# problem document fits t/problem.schema.json (Test::Idpay::Problem).
 #
 # Environment: TEST_NGINX_BINARY, IDPAY_MODULE (empty: built in),
 # TEST_NGINX_LEAVE, TEST_NGINX_VERBOSE, TEST_NGINX_LOGLEVEL, TEST_NGINX_SLOW
@@ -60,6 +61,7 @@ use Test::More ();
 use Test::Idpay::Cert;
 use Test::Idpay::Client ();
 use Test::Idpay::Logs qw(alarms sanitizer_reports forms_of leaks);
+use Test::Idpay::Problem qw(unfit_problems);
 use Test::Idpay::Process qw(wait_until);
 use Test::Idpay::Sim;
 use Test::Idpay::Upstream qw(unlimited upstream_block);
@@ -70,6 +72,9 @@ use constant {
     QUIT_DEADLINE   => 15,
     LOG_DEADLINE    => 5,
 };
+
+# Of the problems that do not fit, this many are shown.
+use constant SHOWN => 10;
 
 my $root = abs_path(dirname(__FILE__) . '/../../..');
 
@@ -613,7 +618,12 @@ sub done {
     $builder->ok(!@leaks, 'no secret in any log')
         or $builder->diag(join "\n", @leaks);
 
-    return !@alarms && !@leaks;
+    my @unfit = unfit_problems();
+    $builder->ok(!@unfit, 'every problem fits the schema')
+        or $builder->diag(join "\n", splice(@unfit, 0, SHOWN),
+            @unfit ? scalar(@unfit) . ' more' : ());
+
+    return !@alarms && !@leaks && !@unfit;
 }
 
 

@@ -16,6 +16,8 @@ package Test::Idpay::Client;
 # raw => whole request; socket => an open connection; timeout (10 s, of the
 # whole call); sink => code that is given the body's bytes; ssl;
 # no_read => 1 returns the socket instead of an answer.
+#
+# Problem documents are kept for Test::Idpay::Problem.
 
 use strict;
 use warnings;
@@ -25,6 +27,7 @@ use Exporter qw(import);
 use IO::Select;
 use IO::Socket::IP;
 use IO::Socket::SSL qw($SSL_ERROR SSL_WANT_READ SSL_WANT_WRITE);
+use Test::Idpay::Problem qw(is_problem keep_problem);
 use Test::Idpay::Response;
 use Time::HiRes qw(time);
 
@@ -228,6 +231,7 @@ sub read_response {
             $r->{error} = $@->{error};
         }
         delete $r->{sink};
+        _keep_problem($r);
 
         if ($r->status >= 100 && $r->status < 200 && $r->status != 101) {
             push @interim, $r;
@@ -235,6 +239,20 @@ sub read_response {
         }
         return $r;
     }
+}
+
+
+sub _keep_problem {
+    my $r = shift;
+
+    my $body = delete $r->{problem} // return;
+    keep_problem({
+        status      => $r->status,
+        retry_after => scalar $r->header('Retry-After'),
+        encoding    => scalar $r->header('Content-Encoding'),
+        body        => $body,
+    });
+    return;
 }
 
 
@@ -263,6 +281,7 @@ sub _read_one {
         $r->{complete} = 1;
         return;
     }
+    $r->{problem} = '' if is_problem($r->header('Content-Type'));
 
     if (grep { lc eq 'chunked' } $r->headers('Transfer-Encoding')) {
         _read_chunked($r, $buffer, $deadline);
@@ -288,6 +307,7 @@ sub _take {
         my $data = substr $$buffer, 0, $length, '';
         $length      -= length $data;
         $r->{length} += length $data;
+        $r->{problem} .= $data if defined $r->{problem};
 
         if ($r->{sink}) {
             $r->{sink}->($data);

@@ -24,6 +24,8 @@ package Test::Idpay::Load;
 #   errors     {reason => calls}, of the others: closed, reset, timeout (no
 #              answer up to the end), "no HTTP", ...
 #   p50, p99   ms, of the calls with an answer
+#
+# Problem documents are kept for Test::Idpay::Problem.
 
 use strict;
 use warnings;
@@ -34,6 +36,7 @@ use Mojo::JSON qw(decode_json encode_json);
 use POSIX      qw(_exit);
 use Socket     qw(AF_INET INADDR_LOOPBACK IPPROTO_TCP SOCK_STREAM TCP_NODELAY
     pack_sockaddr_in);
+use Test::Idpay::Problem qw(is_problem keep_problem);
 use Time::HiRes qw(time);
 
 our @EXPORT_OK = qw(load begin_load park);
@@ -130,7 +133,7 @@ sub _bytes {
 
 # The child's part. A connection is a hash: the socket fh and its watcher io,
 # what is `out` and not yet sent, what came `in`, when its call was `begun`,
-# and `then`, which is told how it ended.
+# the `problem` that came, and `then`, which is told how it ended.
 
 my ($opt, $end, $callers, %result, @took, @idle, %busy);
 
@@ -196,8 +199,8 @@ sub _call {
     my $then = shift;
 
     my $c = pop @idle // {};
-    @$c{qw(out in framing status begun then)}
-        = (_bytes($opt, $result{calls}++), '', '', undef, time, $then);
+    @$c{qw(out in framing status problem begun then)}
+        = (_bytes($opt, $result{calls}++), '', '', (undef) x 2, time, $then);
     $c->{bare} = $c->{out} =~ /^HEAD /;
     $busy{$c}  = $c;
 
@@ -279,7 +282,20 @@ sub _read_head {
         : $head =~ /^Transfer-Encoding: *chunked/mi     ? 'chunked'
         : $head =~ /^Content-Length: *(\d+)/mi          ? $1
         :                                                 'close';
+
+    $c->{problem} = {
+        status      => $status,
+        retry_after => _header($head, 'Retry-After'),
+        encoding    => _header($head, 'Content-Encoding'),
+        body        => '',
+    } if !$c->{bare} && is_problem(_header($head, 'Content-Type'));
     return;
+}
+
+
+sub _header {
+    my ($head, $name) = @_;
+    return $head =~ /^$name: *(.*?)\r$/mi ? $1 : undef;
 }
 
 
@@ -292,7 +308,9 @@ sub _is_whole {
     while ($c->{in} =~ /^([0-9a-fA-F]+)[^\n]*\r\n/) {
         my $length = $+[0] + hex($1) + 2;
         return 0 if length $c->{in} < $length;
-        substr $c->{in}, 0, $length, '';
+        my $chunk = substr $c->{in}, 0, $length, '';
+        $c->{problem}{body} .= substr $chunk, -2 - hex $1, -2
+            if $c->{problem};
         return 1 if hex $1 == 0;
     }
     return 0;
@@ -312,6 +330,10 @@ sub _ended {
         $result{errors}{$error}++;
     } else {
         $result{status}{ $c->{status} }++;
+        if ($c->{problem}) {
+            $c->{problem}{body} .= $c->{in};
+            keep_problem($c->{problem});
+        }
         push @took, (time - $c->{begun}) * 1000;
     }
 
