@@ -90,11 +90,19 @@ sub made { return scalar @{ $sim->requests } }
 sub fail_calls {
     my ($name, $n) = @_;
 
-    $sim->behave->clear->misbehave(status => 503, body => 'theirs',
-        times => -1);
+    $sim->behave->clear->misbehave(status => 503, times => -1);
     my @r = map { $t->get("/$name") } 1 .. $n;
     $sim->behave;
     return @r;
+}
+
+
+# What a caller is told of an answer of the provider's.
+sub told {
+    my $r = shift;
+
+    my $told = $r->json // {};
+    return [ $r->status, @$told{qw(code attempts provider_status)} ];
 }
 
 
@@ -121,8 +129,9 @@ sub wait_closed {
 
 subtest 'it opens' => sub {
     my @r = fail_calls(opens => 3);
-    is_deeply [ map { $_->body } @r ], [ ('theirs') x 3 ],
-        'three failures pass';
+    is_deeply [ map { told($_) } @r ],
+        [ ([ 503, 'provider_unavailable', 1, 503 ]) x 3 ],
+        'three failures are told';
     is made(), 3, 'three calls';
 
     my $began = time;
@@ -164,10 +173,23 @@ subtest 'a success in between' => sub {
 
 
 subtest 'what is no failure' => sub {
-    for my $status (400, 401, 403, 404, 408, 409, 422, 429, 501, 505) {
+    my %told = (
+        400 => [ 400, 'invalid_request' ],
+        401 => [ 502, 'credential_rejected' ],
+        403 => [ 403, 'permission_denied' ],
+        404 => [ 404, 'not_found' ],
+        408 => [ 400, 'invalid_request' ],
+        409 => [ 409, 'conflict' ],
+        422 => [ 422, 'validation_failed' ],
+        429 => [ 429, 'rate_limited' ],
+        501 => [ 502, 'provider_error' ],
+        505 => [ 502, 'provider_error' ],
+    );
+    for my $status (sort keys %told) {
         $sim->behave->misbehave(status => $status, times => 5);
-        is_deeply [ map { $t->get('/final')->status } 1 .. 5 ],
-            [ ($status) x 5 ], "$status passes";
+        is_deeply [ map { told($t->get('/final')) } 1 .. 5 ],
+            [ ([ @{ $told{$status} }, 1, $status ]) x 5 ],
+            "$status is told each time";
     }
     $sim->behave;
     is $t->get('/final')->status, 200, 'closed';
@@ -344,8 +366,9 @@ subtest 'late news' => sub {
     $t->get('/many') for 1 .. 5;
     my $began = time;
     is_open($t->get('/many'), 'open');
-    is_deeply [ map { $t->read_response($_)->status } @slow ],
-        [ (503) x 50 ], 'fifty failures from before';
+    is_deeply [ map { told($t->read_response($_)) } @slow ],
+        [ ([ 503, 'provider_unavailable', 1, 503 ]) x 50 ],
+        'fifty failures from before';
     $sim->behave;
     is wait_closed('many')->status, 200, 'a probe';
     ok time - $began < 3, 'in time' or diag time - $began;
@@ -356,7 +379,8 @@ subtest 'with retries' => sub {
     $sim->behave->clear->misbehave(status => 503, times => -1);
     my $r = $t->get('/retried');
     is made(), 2, 'the attempt that opens it is the last';
-    is $r->status, 503, 'its answer passes';
+    is_deeply told($r), [ 503, 'provider_unavailable', 2, 503 ],
+        'its answer is told';
     my $left = $r->header('Retry-After');
     ok $left >= 18 && $left <= 20, 'with the time that is left' or diag $left;
     is_open($t->get('/retried'), 'then it is open');

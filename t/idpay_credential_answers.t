@@ -39,7 +39,9 @@ http {
     }
     server {
         listen 127.0.0.1:%%PORT_8080%%;
+        idpay_errors off;
         location / { idpay_pass generic; }
+        location /problem/ { idpay_errors on; idpay_pass generic; }
         location /unbuffered/ { proxy_buffering off; idpay_pass generic; }
         location /small/ {
             proxy_buffer_size 1k;
@@ -78,6 +80,7 @@ my %forms = (
     'as a JSON string'     => $password =~ s/(["\\])/\\$1/gr,
     'as another'           => $password =~ s{(["\\/])}{\\$1}gr,
     'the pair'             => $pair,
+    'the pair, not padded' => $pair =~ s/=+$//r,
     'the next pair'        => encode_base64("$user:next-secret", ''),
     'the pair in a URL'    => percent($pair, 1),
 );
@@ -116,7 +119,7 @@ for my $status (400 .. 418, 422, 429, 451, 499, 500 .. 511, 599) {
 
 # In pieces: what looks like a secret until the next piece comes.
 my $text = 'a' . substr($password, 0, 5) . "$password$password" . $pair
-    . substr($pair, 0, -1) . '-' . substr $password, 0, -1;
+    . substr($pair, 0, 8) . '-' . substr $password, 0, -1;
 my $safe = $text =~ s/\Q$password\E|\Q$pair\E/stars($&)/ger;
 
 for my $place (@places) {
@@ -204,6 +207,25 @@ $r = answer('/', status => 200, body => $zipped,
 is $r->body, $zipped, 'an encoded good answer passes';
 
 
+for my $chunked (0, 1) {
+    for my $what (
+        [ body => $text ], [ body => "$text\0" x 500 ],
+        [ body => $zipped, headers => [ [ 'Content-Encoding', 'gzip' ] ] ],
+        [ body => qq("$pair"), headers =>
+            [ [ 'X-E', $pair ], [ 'Content-Type', "a/b; c=$password" ] ] ],
+        )
+    {
+        $r = answer('/problem/', status => 400, @$what, chunked => $chunked);
+        is $r->status, 400, 'an echo, and a problem is made of it';
+        is $r->json->{code}, 'invalid_request', 'of its status';
+        is $r->header('Content-Encoding'), undef, 'in no encoding';
+        is $r->header('X-E'), undef, 'without its headers';
+        unlike $r->raw, qr/\Q$password\E|\Q$pair\E|\Q$user\E/, 'nor an echo';
+        is $t->get('/', socket => $r->socket)->status, 200, 'another follows';
+    }
+}
+
+
 my @head = ([ 'Set-Cookie', 'a=1' ], [ 'set-cookie', 'b=2' ],
     [ 'WWW-Authenticate', 'Basic' ], [ 'www-authenticate', 'Bearer' ],
     [ 'Server', 'sim' ], [ 'X-Hidden', 'h' ]);
@@ -217,5 +239,13 @@ for my $status (200, 401, 500) {
     is $r->header('Server'), 'sim', 'proxy_pass_header of others works';
     is $r->header('X-Hidden'), undef, 'and proxy_hide_header';
 }
+
+for (401, 500) {
+    $r = answer('/problem/', status => $_, headers => \@head);
+    is $r->status, 502, "$_, a problem";
+    is_deeply [ map { $r->headers($_->[0]) } grep { $_->[0] ne 'Server' }
+            @head ], [], 'none of these';
+}
+$t->expect_log(qr/\[error\].*idpay: "generic" refused the gateway's credential/);
 
 done_testing;

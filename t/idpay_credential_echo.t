@@ -31,6 +31,7 @@ http {
         listen 127.0.0.1:%%PORT_8080%%;
         access_log %%TESTDIR%%/echo.log echo;
         location /gate/ { idpay_pass gate/; }
+        location /passed/ { idpay_errors off; idpay_pass gate/; }
     }
 }
 CONF
@@ -46,25 +47,37 @@ my @echoes = (
     [ 'X-Echo'           => $secret ],
 );
 
+my %told = (401 => 502, 500 => 502);
+
 for my $status (301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 503) {
-    $sim->misbehave(status => $status, body => "no $secret",
+    $sim->misbehave(status => $status, body => "no $secret", times => 2,
         headers => [ @echoes, [ Refresh => "0;url=/$secret" ] ]);
 
-    my $r = $t->get('/gate/x');
+    my $r = $t->get('/passed/x');
     is $r->status, $status, "$status: the answer";
     unlike $r->raw, qr/\Q$secret\E/, "$status: the caller does not get it";
     is $r->header('X-Echo'), $stars, "$status: but asterisks";
+
+    $r = $t->get('/gate/x');
+    is $r->status, $told{$status} // $status, "$status: told";
+    is $r->json->{provider_status}, $status, "$status: in a problem"
+        if $status >= 400;
+    unlike $r->raw, qr/\Q$secret\E/, "$status: the caller does not get it";
+    is $r->header('X-Echo'), $status < 400 ? $stars : undef,
+        "$status: and no header of an error";
 }
 
-$sim->misbehave(status => 401,
-    headers => [ [ Refresh => "0;url=https://gate/$secret" ] ]);
-$t->get('/gate/refresh');
+for my $uri ('/gate/refresh', '/passed/refresh') {
+    $sim->misbehave(status => 401,
+        headers => [ [ Refresh => "0;url=https://gate/$secret" ] ]);
+    $t->get($uri);
+}
 
-ok wait_until(5, sub { 12 == (() = $t->read('echo.log') =~ /\n/g) }),
+ok wait_until(5, sub { 24 == (() = $t->read('echo.log') =~ /\n/g) }),
     'all calls are in the log';
 unlike $t->read('echo.log'), qr/\Q@{[ substr $secret, -8 ]}\E/,
     'no variable has it, or its end';
-like $t->read('echo.log'), qr/<Bearer error=\\x22\*+\\x22>/,
+is scalar(() = $t->read('echo.log') =~ /<Bearer error=\\x22\*+\\x22>/g), 22,
     'variables of headers that do not pass';
 
 done_testing;

@@ -36,6 +36,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_8080%%;
         location / { idpay_pass passportreader; }
+        location /passed/ { idpay_errors off; idpay_pass passportreader/; }
     }
 }
 CONF
@@ -58,7 +59,13 @@ is $t->post('/api/v1/session.create', '{}')->status, 200, 'the first is sent';
 
 my $next = $t->secret_value('passportreader_secret_next');
 $sim->misbehave(status => 400, body => "no $next");
-is $t->post('/api/v1/session.create', '{}')->body, 'no ' . '*' x length $next,
-    'neither is told to a caller';
+is $t->post('/passed/api/v1/session.create', '{}')->body,
+    'no ' . '*' x length $next, 'neither is told to a caller';
+
+$sim->misbehave(status => 400,
+    json => { error_name => 'KEY', error_message => "no $next" });
+my $problem = $t->post('/api/v1/session.create', '{}')->json;
+like $problem->{detail}, qr/^no \*+$/, 'nor in a problem';
+is $problem->{provider_code}, 'KEY', 'which is of that answer';
 
 done_testing;

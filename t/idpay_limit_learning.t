@@ -176,7 +176,10 @@ subtest 'fields' => sub {
         my $name = join ' ', $status, map { ref() ? 'at a time' : $_ } @fields;
 
         answers("/case$n/", $status, @fields);
-        is $t->get("/case$n/")->status, $status, "$name: it is passed";
+        my $r = $t->get("/case$n/");
+        is $r->status, $status == 500 ? 502 : $status, "$name: it is told";
+        is $r->json->{provider_status}, $status, "$name: in a problem"
+            if $status >= 400;
 
         my $paused = paused("case$n");
         $pause ? is_paused($paused, $pause, "$name: $pause s")
@@ -289,10 +292,11 @@ subtest 'what is repeated' => sub {
             headers => @fields ? [ \@fields ] : []);
 
         my $r = $t->post('/passport/api/v1/session.get', '{"id":1}');
-        is_deeply [ $r->status, $r->body ], [ 429, 'too many' ],
-            'one of PassportReader is passed';
-        is $r->header('Retry-After'), $fields[1], 'as it is'
-            if $pause;
+        my $problem = $r->json;
+        is_deeply [ $r->status, @$problem{qw(code provider_status attempts)} ],
+            [ 429, 'rate_limited', 429, 1 ], 'one of PassportReader is told';
+        is_deeply [ $r->headers('Retry-After'), $problem->{retry_after} ],
+            [ 1, 1 ], 'and when to come again' if $pause;
         is scalar @{ $passport->requests }, 1, 'and not repeated';
 
         $start = time;

@@ -19,6 +19,11 @@ my $servers = servers(<<'CONF');
             idpay_pass gate;
         }
 
+        location /problem/ {
+            idpay_errors on;
+            idpay_pass gate/;
+        }
+
         location /switch {
             idpay_pass gate;
             proxy_read_timeout 300ms;
@@ -36,6 +41,7 @@ http {
     upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     idpay_trusted_certificate %%CA%%;
+    idpay_errors off;
 
 $servers
 }
@@ -193,6 +199,73 @@ subtest 'interim answers' => sub {
         unlike $seen->[0]{raw}, qr/^(?:Upgrade|Connection):|tunnel/mi,
             'and nothing of a switch';
     }
+};
+
+
+# However an error comes, it is the same problem, and another call follows.
+subtest 'errors as problems' => sub {
+    my $head = "HTTP/1.1 404 No\r\nX-Theirs: th\r\n";
+    my $body = '{"theirs":1}';
+    my %frame = (
+        'with a length' => { status => 404, body => $body },
+        'empty'         => { status => 404, body => '' },
+        'chunked'       => { status => 404, body => $body, chunked => 1 },
+        'byte by byte'  => { status => 404, body => $body, trickle_ms => 1 },
+        'big'           => { status => 404, body => 'x' x 300_000 },
+        'big, chunked'  =>
+            { status => 404, body => 'x' x 300_000, chunked => 1 },
+        'as in HTTP/1.0' => { raw => "HTTP/1.0 404 No\r\n\r\n$body" },
+        'closed after'  =>
+            { status => 404, body => $body, close => 'after_answer' },
+        'too much'      =>
+            { raw => "${head}Content-Length: 2\r\n\r\nabcd" },
+        'half of it'    =>
+            { status => 404, body => $body, truncate => 'mid_body' },
+        'half of the chunks' => { status => 404, body => $body,
+            truncate => 'mid_body', chunked => 1 },
+        'after another' => {
+            raw => "HTTP/1.1 103 Early Hints\r\nX-Theirs: th\r\n\r\n"
+                . "${head}Content-Length: 2\r\n\r\nno"
+        },
+        'with trailers' => {
+            raw => "${head}Transfer-Encoding: chunked\r\n\r\n"
+                . "3\r\nabc\r\n0\r\nX-Theirs: th\r\n\r\n"
+        },
+    );
+    my $want = [ 404, 'not_found', 404, 1 ];
+
+    for my $name (sort keys %frame) {
+        for my $method (qw(GET POST HEAD)) {
+            next if $method eq 'HEAD' && $frame{$name}{raw};
+
+            $sim->behave->clear->misbehave(%{ $frame{$name} });
+            my $r = $t->http($method, '/problem/', timeout => 5,
+                $method eq 'POST' ? (body => '{}') : ());
+            my $told = $method eq 'HEAD' ? {} : $r->json // {};
+
+            ok $r->complete, "$name, $method: complete";
+            is_deeply [ $r->status,
+                @$told{qw(code provider_status attempts)} ],
+                $method eq 'HEAD' ? [ 404, (undef) x 3 ] : $want,
+                'the problem';
+            is $r->header('Content-Type'), 'application/problem+json',
+                'its type';
+            is $r->header('X-Theirs'), undef, 'nothing of theirs';
+            unlike $r->body, qr/theirs|xxx|abc/, 'nor of the body';
+            is scalar @{ $sim->requests }, 1, 'one request';
+
+            my $next = $t->get('/problem/__bytes/10', socket => $r->socket);
+            is $next->body, filler(0, 10), 'the connection goes on';
+        }
+    }
+
+    for my $status (200, 204, 206, 301, 302, 307, 304) {
+        is both("$status with errors on", GET => '/problem/', {
+            status => $status,
+            $status == 204 || $status == 304 ? () : (body => "s $status"),
+        })->status, $status, "$status is none";
+    }
+    $sim->behave;
 };
 
 

@@ -34,6 +34,7 @@ http {
 
         location /memory/ {
             proxy_max_temp_file_size 0;
+            idpay_errors off;
             idpay_pass gate/;
         }
 
@@ -98,6 +99,21 @@ fetch('a slow reader', '/__bytes/' . SIZE, sink => sub {
 # The sizes of answers that an error's search for secrets goes through.
 $sim->misbehave(status => 500, body_size => SIZE);
 fetch('an error', '/memory/');
+
+# Nobody is told of such a body, so nobody waits for it.
+for my $frame ({}, { chunked => 1 }) {
+    $t->get('/__bytes/1');
+    my $kept = $sim->open_connections;
+    $sim->behave->misbehave(status => 500, body_size => SIZE, %$frame);
+
+    my $name = join ' ', 'a problem', %$frame;
+    my $r    = $t->get('/', timeout => 20);
+    my $told = $r->json;
+    is_deeply [ $r->status, @$told{qw(code provider_status)} ],
+        [ 502, 'provider_error', 500 ], $name;
+    ok wait_until(5, sub { $sim->open_connections < $kept }),
+        "$name: the provider's answer is given up";
+}
 
 SKIP: {
     skip 'instrumented', 1 if $t->instrumented;

@@ -33,6 +33,7 @@ http {
         proxy_buffers              4 4k;
         proxy_busy_buffers_size    8k;
         proxy_temp_file_write_size 8k;
+        idpay_errors               off;
 
         location / {
             idpay_pass gate;

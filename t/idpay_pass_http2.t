@@ -19,7 +19,10 @@ my $sim = $t->sim('generic', name => 'gate');
 my $key = $t->secret_value('key');
 
 # At 8080, and with proxy_pass at 8081.
-my $servers = servers('location / { idpay_pass gate; }', 'http2');
+my $servers = servers(<<'CONF', 'http2');
+        location / { idpay_errors off; idpay_pass gate; }
+        location /problem/ { idpay_pass gate; }
+CONF
 
 $t->config(<<"CONF");
 %%GLOBALS%%
@@ -73,7 +76,7 @@ sub finish {
 
     return {
         exit    => $curl->{process}->status >> 8,
-        status  => $head =~ m{^HTTP/2 (\d+) *\r$}m ? $1 : 0,
+        status  => $head =~ m{^HTTP/2 (\d+) *\r$}m ? "$1" : 0,
         headers => [ grep { length && !/^(?:date:|HTTP)/ }
                 split /\r\n/, $head ],
 
@@ -210,6 +213,25 @@ subtest 'streams' => sub {
 
 
 subtest 'failures' => sub {
+    for my $frame ({}, { chunked => 1 }, { body => 'x' x 300_000 }) {
+        $sim->behave->misbehave(status => 410, body => 'theirs', %$frame,
+            times => 2, headers => [ [ 'X-Theirs', 'th' ] ]);
+        my $r = finish(start(8080, '/problem/'));
+        is $r->{status}, 404, 'an error: the problem';
+        is_deeply [ sort map { /^([^:]+)/ } @{ $r->{headers} } ],
+            [qw(content-length content-type server)],
+            'with nothing of theirs';
+        like $r->{body}, qr/^\{.*"code":"not_found".*\}\r\n\z/,
+            'whole';
+        like $r->{body}, qr/"provider_status":410/, 'of that answer';
+
+        $r = finish(start(8080, '/problem/', '-I'));
+        is_deeply [ @$r{qw(exit status)} ], [ 0, 404 ], 'HEAD';
+        like $r->{body}, qr{\r\ncontent-type: application/problem\+json\r\n},
+            'has its type';
+        unlike $r->{body}, qr/theirs|urn:/, 'and no body';
+    }
+
     for my $rule ({ reset => 'before_header' }, { close => 'no_answer' }) {
         $sim->behave->misbehave(%$rule, times => -1);
         my $r = finish(start(8080, '/'));

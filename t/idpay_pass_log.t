@@ -16,6 +16,7 @@ $t->port('closed');
 # At 8080, and with proxy_pass at 8081.
 my $servers = servers(<<'CONF');
         location / { idpay_pass gate; proxy_read_timeout 300ms; }
+        location /problem/ { idpay_errors on; idpay_pass gate; }
         location /two/ { idpay_pass two; }
         location /none/ { idpay_pass none; }
 CONF
@@ -60,6 +61,7 @@ http {
 $upstreams
 
     idpay_trusted_certificate %%CA%%;
+    idpay_errors off;
 
 $servers
 }
@@ -96,8 +98,8 @@ sub both {
     for my $line (@lines) {
         s/\d+\.\d{3}/0.000/g for @$line[ -3 .. -1 ];
 
-        # a problem is the gateway's own answer
-        splice @$line, 1, 2 if $own;
+        # a problem is the gateway's own answer, and so is its header
+        @$line[ 1, 2, 10 ] = () if $own;
     }
     is_deeply $lines[0], $lines[1], "$name: the same line";
 
@@ -124,6 +126,10 @@ both('304', undef, GET => '/__bytes/9',
 both('404', { %foo, status => 404, body => 'x' x 20_000 }, GET => '/a');
 both('500', { %foo, status => 500, body => 'x' }, POST => '/a', body => 'y');
 both('204', { status => 204 }, GET => '/a');
+both("$_, a problem", { %foo, status => $_, body => 'x' x 2000 },
+    GET => '/problem/', own => 1) for 404, 500;
+both('HEAD, a problem', { %foo, status => 404, body => 'x' x 2000 },
+    HEAD => '/problem/', own => 1);
 
 $sim->behave;
 both('second', undef, POST => '/two/', body => 'abc');

@@ -14,6 +14,11 @@ my $sim = $t->sim('generic', name => 'gate');
 $t->write('static.txt', 'local');
 $t->write('ssi.html', '<a><!--#include virtual="/sub/one?x=y" -->'
     . '<!--#include virtual="/sub/two" --><b>');
+$t->write('ssi_problem.html', '<a><!--#include virtual="/problem/one" -->'
+    . '<!--#include virtual="/problem/two" --><b>');
+$t->write('ssi_problem_wait.html',
+    '<a><!--#include virtual="/problem/one" wait="yes" -->'
+    . '<!--#include virtual="/problem/two" --><b>');
 $t->write('ssi_wait.html', '<a><!--#include virtual="/sub/one" wait="yes" -->'
     . '<!--#include virtual="/sub/two" --><b>');
 
@@ -41,6 +46,11 @@ my $servers = servers(<<'CONF');
             if ($arg_mark) { add_header X-If yes; }
         }
 
+        location /authorized_problem/ {
+            auth_request /problem/auth;
+            idpay_pass gate;
+        }
+        location /problem/ { idpay_errors on; idpay_pass gate; }
         location /authorized/ {
             auth_request /sub/auth;
             auth_request_set $who $upstream_http_x_who;
@@ -64,7 +74,7 @@ my $servers = servers(<<'CONF');
             idpay_pass gate;
         }
 
-        location ~ ^/(ssi|ssi_wait)\.html$ {
+        location ~ ^/ssi(_problem)?(_wait)?\.html$ {
             root %%TESTDIR%%;
             ssi on;
         }
@@ -78,6 +88,17 @@ my $servers = servers(<<'CONF');
         location /intercepted/ {
             proxy_intercept_errors on;
             error_page 404 500 /page.html;
+            idpay_pass gate;
+        }
+        location /page_problem/ {
+            error_page 404 502 /page.html;
+            idpay_errors on;
+            idpay_pass gate;
+        }
+        location /intercepted_problem/ {
+            proxy_intercept_errors on;
+            error_page 404 500 502 /page.html;
+            idpay_errors on;
             idpay_pass gate;
         }
         location = /page.html { return 200 "page"; }
@@ -103,6 +124,7 @@ http {
     upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     idpay_trusted_certificate %%CA%%;
+    idpay_errors off;
 
 $servers
 }
@@ -144,6 +166,19 @@ subtest 'auth_request' => sub {
         both("auth $status", GET => '/authorized/x',
             { match => '^/sub/', status => $status, body => 'no' });
     }
+
+    # as a problem: 401 is the gateway's failure, and nobody's who may come in
+    for ([ 401, 500 ], [ 403, 403 ], [ 404, 500 ], [ 500, 500 ]) {
+        my ($theirs, $ours) = @$_;
+        $sim->behave->clear->misbehave(match => '^/problem/',
+            status => $theirs, body => 'no');
+        is $t->get('/authorized_problem/x')->status, $ours,
+            "auth $theirs as a problem";
+        is scalar @{ $sim->requests }, 1, 'only the check is made';
+    }
+    $sim->behave;
+    is $t->get('/authorized_problem/x')->status, 200, 'or both';
+
     both('big', GET => '/authorized/x',
         { match => '^/sub/', body => 'y' x 200_000 }, calls => 2);
     both('POST', POST => '/authorized/x', undef, body => 'abc', calls => 2);
@@ -200,6 +235,20 @@ subtest 'SSI' => sub {
     like $r->body, qr/^<a>.*provider_error.*two.*<b>$/s,
         'the problem stands in its place';
 
+    for my $page ('/ssi_problem.html', '/ssi_problem_wait.html') {
+        for my $body ('theirs', 'theirs' x 20_000) {
+            $sim->behave->clear->misbehave(match => 'one', status => 404,
+                body => $body, times => 1);
+            $r = $t->get($page, timeout => 5);
+            is $r->status, 200, "$page, one with an error: the page";
+            ok $r->complete, 'complete';
+            like $r->body, qr/^<a>\{[^}]*"not_found"[^}]*\}\r\n\{.*two.*<b>$/s,
+                'the problem stands in its place';
+            unlike $r->body, qr/theirs/, 'and nothing of theirs';
+            is scalar @{ $sim->requests }, 2, 'two calls';
+        }
+    }
+
     $r = both('in an answer', GET => '/ssi_of/', { match => '^/ssi_of/',
         body => '[<!--#include virtual="/sub/in" -->]' }, calls => 2);
     like $r->body, qr/^\[\{.*\}\]$/, 'SSI in the answer itself';
@@ -215,6 +264,16 @@ subtest 'error pages' => sub {
     # the module reads errors itself, so they are never intercepted
     $sim->behave->misbehave(%not_found);
     is $t->get('/intercepted/')->body, 'theirs', 'nor with interception';
+
+    for my $uri ('/page_problem/', '/intercepted_problem/') {
+        for ([ 404, 404, 'not_found' ], [ 500, 502, 'provider_error' ]) {
+            my ($theirs, $status, $code) = @$_;
+            $sim->behave->misbehave(status => $theirs, body => 'theirs');
+            my $r = $t->get($uri);
+            is_deeply [ $r->status, @{ $r->json }{qw(code provider_status)} ],
+                [ $status, $code, $theirs ], "$uri: $theirs, a problem";
+        }
+    }
 
     $sim->behave->misbehave(close => 'no_answer', times => -1);
     is $t->get('/page/')->json->{code}, 'provider_error',

@@ -55,6 +55,20 @@ my $servers = servers(<<'CONF');
         }
         location /static/ { return 200 "[$uri]"; }
 
+        location /problem/ {
+            idpay_errors on;
+            add_header  X-Status $upstream_status;
+            add_header  X-Always "$upstream_http_x_theirs" always;
+            gzip  on;
+            gzip_types  application/problem+json;
+            sub_filter  "the provider" "somebody";
+            sub_filter_types  *;
+            proxy_hide_header  X-None;
+            proxy_pass_header  Server;
+            proxy_buffering  off;
+            idpay_pass gate/;
+        }
+
         location /buffering/ { proxy_buffering off; idpay_pass gate/; }
         location /buffers/ {
             proxy_buffer_size  4k;
@@ -174,6 +188,7 @@ http {
     upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
 
     idpay_trusted_certificate %%CA%%;
+    idpay_errors off;
     access_log  %%TESTDIR%%/ids.log ids;
 
 $servers
@@ -231,6 +246,37 @@ subtest 'filters' => sub {
     $r = both('charset', '/charset/',
         { body => 'x', headers => [ [ 'Content-Type', 'text/plain' ] ] });
     is $r->header('Content-Type'), 'text/plain; charset=utf-8', 'charset';
+};
+
+
+# What there is of the provider's own is dropped; what is told of it is not.
+subtest 'problems' => sub {
+    for my $frame ({}, { chunked => 1 }) {
+        $sim->behave->misbehave(status => 410, times => 2, %$frame,
+            body => 'theirs', headers => [ [ 'X-Theirs', 'th' ],
+                [ 'Server', 'theirs' ], [ 'ETag', '"e"' ],
+                [ 'Cache-Control', 'max-age=9' ],
+                [ 'Content-Language', 'pt' ] ]);
+
+        my $r = $t->get('/problem/x');
+        is $r->status, 404, 'a problem';
+        is $r->json->{code}, 'not_found', 'its code';
+        is $r->json->{provider_status}, 410, 'of that answer';
+        like $r->json->{detail}, qr/^somebody does/, 'sub_filter';
+        is $r->header('X-Status'), undef, 'add_header: not on errors';
+        is $r->header('X-Always'), 'th', 'but always';
+        is_deeply [ grep { defined $r->header($_) }
+                qw(X-Theirs ETag Cache-Control Content-Language) ], [],
+            'no header of theirs';
+        like $r->header('Server'), qr/^nginx/, 'no name';
+        unlike $r->raw, qr/theirs/, 'and no body';
+
+        $r = $t->get('/problem/x',
+            headers => [ [ 'Accept-Encoding', 'gzip' ] ]);
+        is $r->header('Content-Encoding'), 'gzip', 'gzip';
+        like Compress::Zlib::memGunzip($r->body), qr/^\{.*"provider_status":410/,
+            'of the document';
+    }
 };
 
 

@@ -91,8 +91,10 @@ $upstreams
 $locations
         location /shown/ {
             add_header X-Shown "\$upstream_http_x_try" always;
+            idpay_errors off;
             idpay_pass last;
         }
+        location /short_passed/ { idpay_errors off; idpay_pass short; }
         location /direct/ {
             add_header X-Shown "\$upstream_http_x_try" always;
             proxy_buffering off;
@@ -125,6 +127,15 @@ sub call {
 
     return $t->http($method, $uri, body => $body, headers => $json,
         timeout => 100, %opt);
+}
+
+
+# What a caller is told of the last answer.
+sub told {
+    my $r = shift;
+
+    my $told = $r->json // {};
+    return [ $r->status, @$told{qw(code provider_status attempts)} ];
 }
 
 
@@ -162,7 +173,8 @@ subtest 'the schedule of PassportReader' => sub {
 
     calls_of_late('passportreader', 20);
     $reader->clear->misbehave(status => 500, times => -1);
-    is call('passportreader')->status, 500, 'it fails';
+    my $r = call('passportreader');
+    is_deeply told($r), [ 502, 'provider_error', 500, 5 ], 'it fails';
     $reader->behave;
 
     my @gaps = gaps(@{ $reader->requests });
@@ -279,7 +291,9 @@ subtest 'tries' => sub {
     my %tries = (tries1 => 1, tries2 => 2, tries3 => 3, tries6 => 6, off => 1);
     for my $name (sort keys %tries) {
         $sim->behave->clear->misbehave(status => 503, times => -1);
-        is call($name)->status, 503, "$name: its answer";
+        is_deeply told(call($name)),
+            [ 503, 'provider_unavailable', 503, $tries{$name} ],
+            "$name: its answer is told";
         is scalar @{ $sim->requests }, $tries{$name}, "$name: attempts";
     }
     $sim->behave;
@@ -292,6 +306,21 @@ subtest 'which answers are final' => sub {
         plusid         => [ 429, 500, 502, 503, 504, 599 ],
         plaid          => [ 429, 500, 502, 503, 504, 599 ],
         plasmapay      => [ 429, 500, 502, 503, 504 ],
+    );
+    my %told = (
+        400 => [ 400, 'invalid_request' ],
+        401 => [ 502, 'credential_rejected' ],
+        402 => [ 402, 'request_failed' ],
+        403 => [ 403, 'permission_denied' ],
+        404 => [ 404, 'not_found' ],
+        405 => [ 405, 'invalid_request' ],
+        408 => [ 400, 'invalid_request' ],
+        409 => [ 409, 'conflict' ],
+        422 => [ 422, 'validation_failed' ],
+        425 => [ 400, 'invalid_request' ],
+        429 => [ 429, 'rate_limited' ],
+        501 => [ 502, 'provider_error' ],
+        505 => [ 502, 'provider_error' ],
     );
     my %final = (
         passportreader =>
@@ -312,7 +341,8 @@ subtest 'which answers are final' => sub {
         }
         for my $status (@{ $final{$name} }) {
             $provider->clear->misbehave(status => $status);
-            is call($name)->status, $status, "$name: $status passes";
+            is_deeply told(call($name)), [ @{ $told{$status} }, $status, 1 ],
+                "$name: $status is told";
             is scalar @{ $provider->requests }, 1, 'and is final';
             $provider->behave;
         }
@@ -407,6 +437,24 @@ subtest 'the last answer passes as it is' => sub {
 };
 
 
+subtest 'the last answer is told' => sub {
+    my @answers = map { [
+        status  => $_,
+        json    => { try => "dropped $_" },
+        headers => [ [ 'X-Try', $_ ], [ 'Retry-After', 0 ] ],
+    ] } 503, 429, 500;
+    $sim->clear;
+    $sim->misbehave(@$_) for @answers;
+
+    my $r = $t->get('/direct/last');
+    is_deeply told($r), [ 502, 'provider_error', 500, 3 ], 'the last one';
+    is $r->header('X-Try'), undef, 'its headers do not pass';
+    is $r->header('X-Shown'), 500, 'but are in a variable';
+    is $r->header('Retry-After'), undef, 'no delay of another one';
+    unlike $r->raw, qr/dropped/, 'nothing of any body';
+};
+
+
 subtest 'the connection is kept' => sub {
     calls_of_late('plusid', 3);
     my $plusid = sim_of('plusid');
@@ -437,17 +485,26 @@ subtest 'Retry-After of a retry that is not begun' => sub {
     my $began = time;
     my $r     = call('short');
     ok time - $began < 1.5, 'no time: at once';
-    is $r->status, 503, 'the answer';
-    is $r->body, 'no', 'as it is';
+    is_deeply told($r), [ 503, 'provider_unavailable', 503, 1 ],
+        'the answer is told';
     is_deeply [ $r->headers('Retry-After') ], [5], 'with the delay';
+    is $r->json->{retry_after}, 5, 'in the document too';
     is scalar @{ $sim->requests }, 1, 'one attempt';
 
-    $sim->behave->clear->misbehave(status => 503, retry_after => 77);
-    $r = call('short');
-    is_deeply [ $r->headers('Retry-After') ], [77], "the provider's own stays";
+    $r = $t->get('/short_passed/');
+    is_deeply [ $r->status, $r->body ], [ 503, 'no' ], 'or passed as it is';
+    is_deeply [ $r->headers('Retry-After') ], [5], 'with the delay';
 
-    $sim->behave->misbehave(status => 404, times => -1);
-    is call('short')->header('Retry-After'), undef, 'not where it is final';
+    for my $uri ('/short/', '/short_passed/') {
+        $sim->behave->clear->misbehave(status => 503, retry_after => 77);
+        $r = $t->get($uri);
+        is_deeply [ $r->headers('Retry-After') ], [77],
+            "$uri: the provider's own stays";
+
+        $sim->behave->misbehave(status => 404, times => -1);
+        is $t->get($uri)->header('Retry-After'), undef,
+            'not where it is final';
+    }
 
     # three retries are always allowed
     $sim->behave->clear->misbehave(status => 503, times => -1);

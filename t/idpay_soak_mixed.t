@@ -68,6 +68,7 @@ http {
         location /stream/         {
             proxy_request_buffering off;
             proxy_buffering off;
+            idpay_errors off;
             idpay_pass generic/;
         }
         location /dead/           { idpay_pass dead/; }
@@ -79,13 +80,15 @@ CONF
 # What goes wrong in the simulator is chosen by the target.
 my $echo = $t->secret_value('key');
 for ([ 400 => body => "no $echo" x 50 ], [ 503 => body => $echo ],
+    [ 500 => body_size => 300_000 ],
     [ 200 => truncate => 'mid_body', body => 'x' x 100 ],
     [ 200 => trickle_ms => 1, body => 'slow', headers => [] ])
 {
     my ($status, %rule) = @$_;
     $sim{generic}->misbehave(times => -1, status => $status, %rule,
         match => qr{^/bad/$status\w*/} . ($rule{truncate} ? 'cut'
-            : $rule{trickle_ms} ? 'slow' : 'echo'));
+            : $rule{trickle_ms} ? 'slow' : $rule{body_size} ? 'big'
+            : 'echo'));
 }
 $sim{generic}->misbehave(times => -1, match => '^/bad/none', close => 'no_answer');
 $sim{generic}->misbehave(times => -1, match => '^/bad/reset',
@@ -99,21 +102,28 @@ my $big   = filler(0, 200_000);
 my $stars = '*' x length $echo;
 
 # A call: status, method, URI, body, more for the client; of the answer body_is
-# is the body, sha the digest of what arrived, cut that it ends too early.
+# is the body, sha the digest of what arrived, cut that it ends too early, code
+# that of a problem.
 my @kinds = (
-    [ 404, GET  => '/plusid/v1/requests/none' ],
-    [ 400, POST => '/plusid/v1/requests', '{}' ],
+    [ 404, GET  => '/plusid/v1/requests/none', undef, code => 'not_found' ],
+    [ 400, POST => '/plusid/v1/requests', '{}', code => 'invalid_request' ],
     [ 200, POST => '/passportreader/api/v1/session.create', '{"reference":"r"}' ],
-    [ 405, GET  => '/passportreader/api/v1/session.get' ],
-    [ 404, POST => '/passportreader/api/v1/session.get', '{"id":1}' ],
+    [ 405, GET  => '/passportreader/api/v1/session.get', undef,
+        code => 'request_rejected' ],
+    [ 404, POST => '/passportreader/api/v1/session.get', '{"id":1}',
+        code => 'not_found' ],
     [ 200, GET  => '/plasmapay/business/api/v1/public/ping?apiKey=x&a=1' ],
     [ 200, HEAD => '/plasmapay/business/api/v1/public/ping' ],
-    [ 422, POST => '/plasmapay/business/api/v1/public/invoices', '{"amount":1}' ],
+    [ 422, POST => '/plasmapay/business/api/v1/public/invoices',
+        '{"amount":1}', code => 'validation_failed' ],
     [ 200, POST => "$verify/list", "{$user}" ],
     [ 200, POST => "$verify/list", "{$user,\"x\":\"" . 'x' x 30_000 . '"}' ],
-    [ 400, POST => "$verify/list", '{"secret":"mine"}' ],
-    [ 400, POST => "$verify/list", '{"a":"' . 'x' x 100_000 . '"}' ],
-    [ 403, POST => '/plaid/item/get', '{}' ],
+    [ 400, POST => "$verify/list", '{"secret":"mine"}',
+        code => 'request_rejected' ],
+    [ 400, POST => "$verify/list", '{"a":"' . 'x' x 100_000 . '"}',
+        code => 'request_rejected' ],
+    [ 400, POST => "$verify/list", '{"a":1}', code => 'invalid_request' ],
+    [ 403, POST => '/plaid/item/get', '{}', code => 'request_rejected' ],
     [ 200, GET  => '/generic/__bytes/100000', undef,
         body_is => filler(0, 100_000) ],
     [ 206, GET  => '/stream/__bytes/100000', undef,
@@ -126,13 +136,19 @@ my @kinds = (
         chunked => 1 ],
     [ 200, PUT => '/stream/upload', $big, sha => sha256_hex($big),
         chunked => 1 ],
-    [ 400, GET => '/generic/bad/400/echo', undef, body_is => "no $stars" x 50 ],
-    [ 503, GET => '/stream/bad/503/echo',  undef, body_is => $stars ],
+    [ 400, GET => '/stream/bad/400/echo', undef, body_is => "no $stars" x 50 ],
+    [ 503, GET => '/stream/bad/503/echo', undef, body_is => $stars ],
+    [ 500, GET => '/stream/bad/500/big', undef,
+        body_is => filler(0, 300_000) ],
+    [ 400, GET => '/generic/bad/400/echo', undef, code => 'invalid_request' ],
+    [ 503, GET => '/generic/bad/503/echo', undef,
+        code => 'provider_unavailable' ],
+    [ 502, GET => '/generic/bad/500/big', undef, code => 'provider_error' ],
     [ 200, GET => '/stream/bad/200/slow',  undef, body_is => 'slow' ],
     [ 200, GET => '/generic/bad/200/cut', undef, cut => 1 ],
-    [ 502, GET => '/generic/bad/none' ],
-    [ 502, POST => '/stream/bad/reset', 'x' ],
-    [ 503, POST => '/dead/x', 'x' x 10_000 ],
+    [ 502, GET => '/generic/bad/none', undef, code => 'provider_error' ],
+    [ 502, POST => '/stream/bad/reset', 'x', code => 'provider_error' ],
+    [ 503, POST => '/dead/x', 'x' x 10_000, code => 'provider_unavailable' ],
     [ 502, GET  => '/untrusted/v1/requests' ],
     [ 0, GET  => '/generic/__bytes/5000000', undef, abort => 1 ],
     [ 0, POST => '/generic/upload', 'x' x 1000, abort => 1 ],
@@ -160,6 +176,8 @@ sub one {
         if $r->status != $status;
     return "$method $uri: not cut" if $opt{cut} && $r->complete;
     return "$method $uri: " . $r->error if !$opt{cut} && !$r->complete;
+    return "$method $uri: another code"
+        if $opt{code} && $r->json->{code} ne $opt{code};
     return "$method $uri: another body"
         if defined $opt{body_is} && $r->body ne $opt{body_is}
         || $opt{sha} && $r->json->{body_sha256} ne $opt{sha};

@@ -93,6 +93,8 @@ $upstreams
             add_header X-More "\$idpay_outcome \$idpay_provider_status" always;
             idpay_pass again;
         }
+        location /passed/ { idpay_errors off; idpay_pass gate; }
+        location /passed_again/ { idpay_errors off; idpay_pass again; }
         location /denied/ { deny all; idpay_pass gate; }
         location /nginx/  { return 200 "no provider"; }
 $locations
@@ -160,15 +162,29 @@ subtest 'an answer' => sub {
     call('200', GET  => 'gate/', status => 200, provider_status => 200);
     call('200', POST => 'gate/', status => 200, provider_status => 200);
 
-    for my $status (302, 404, 429, 500) {
-        $sim->behave->misbehave(status => $status, times => 2);
-        call($status, GET => 'gate/', status => $status,
-            provider_status => $status,
-            outcome         => $status < 400 ? 'passed' : 'not_applied');
-        call($status, POST => 'gate/', status => $status,
-            provider_status => $status,
-            outcome         => $status < 400 ? 'passed'
-                : $status < 500 ? 'not_applied' : 'unknown');
+    my %told = (
+        401 => [ 502, 'credential_rejected' ],
+        404 => [ 404, 'not_found' ],
+        410 => [ 404, 'not_found' ],
+        429 => [ 429, 'rate_limited' ],
+        500 => [ 502, 'provider_error' ],
+    );
+    for my $status (302, sort keys %told) {
+        my ($ours, $code) = @{ $told{$status} // [ $status, '-' ] };
+
+        for ([ GET => 'not_applied' ],
+            [ POST => $status < 500 ? 'not_applied' : 'unknown' ])
+        {
+            my ($method, $outcome) = @$_;
+            my %seen = (provider_status => $status,
+                outcome => $status < 400 ? 'passed' : $outcome);
+
+            $sim->behave->misbehave(status => $status, times => 2);
+            call($status, $method => 'gate/', %seen,
+                status => $ours, code => $code);
+            call("$status passed", $method => 'passed/', %seen,
+                status => $status, provider => 'gate');
+        }
     }
     $sim->behave;
 };
@@ -207,11 +223,18 @@ subtest 'made again' => sub {
 
     $sim->misbehave(status => 503, times => 3);
     call('all failed', GET => 'again/', status => 503, attempts => 3,
-        wait => 1, provider_status => 503, outcome => 'not_applied');
+        wait => 1, provider_status => 503, outcome => 'not_applied',
+        code => 'provider_unavailable');
 
     $sim->misbehave(status => 429)->misbehave(status => 500);
-    call('then 500', POST => 'again/', status => 500, attempts => 2,
-        wait => 1, provider_status => 500, outcome => 'unknown');
+    call('then 500', POST => 'again/', status => 502, attempts => 2,
+        wait => 1, provider_status => 500, outcome => 'unknown',
+        code => 'provider_error');
+
+    $sim->misbehave(status => 429)->misbehave(status => 500);
+    call('then 500, passed', POST => 'passed_again/', status => 500,
+        attempts => 2, wait => 1, provider_status => 500,
+        outcome => 'unknown', provider => 'again');
 
     $sim->misbehave(status => 503)->misbehave(close => 'no_answer', times => 2);
     call('then none', GET => 'again/', status => 502, attempts => 3,
@@ -236,7 +259,7 @@ subtest 'rate limits' => sub {
 subtest 'a breaker' => sub {
     $sim->misbehave(status => 503);
     call('closed', GET => 'broken/', status => 503, provider_status => 503,
-        outcome => 'not_applied');
+        code => 'provider_unavailable', outcome => 'not_applied');
     call('open', $_ => 'broken/', status => 503, attempts => 0,
         code => 'provider_unavailable', outcome => 'not_applied',
         provider_status => '-', credential => '-') for qw(GET POST);
@@ -361,6 +384,10 @@ subtest 'in a header' => sub {
     $sim->behave->misbehave(close => 'no_answer');
     is $told->($t->post('/header/', 'a=b')),
         'again 1 provider_error|unknown ', 'of a problem';
+
+    $sim->behave->misbehave(status => 500);
+    is $told->($t->post('/header/', 'a=b')),
+        'again 1 provider_error|unknown 500', 'of an answer told in a problem';
 };
 
 done_testing;

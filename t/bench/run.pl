@@ -5,11 +5,14 @@
 # gateway with one worker and a location for each way, wrk as the callers.
 # Rounds of the two alternate, so that a machine that grows slower does not
 # favour one of them.  The gateway has a limit, far above the load, beside the
-# breaker, the retries and the learning that are on by default.  A report in
-# Markdown on stdout.
+# breaker, the retries and the learning that are on by default.  Where the
+# provider fails every call, retries and breaker are off, lest they spare it
+# calls or add some: what is measured is that an error becomes a problem.  A
+# report in Markdown on stdout.
 #
 # BENCH_SECONDS  length of a round (4)
 # BENCH_ROUNDS   rounds of each way in each row (7)
+# BENCH_ROWS     only rows with a name that matches this pattern, "^Error"
 # BENCH_NGINX    the nginx binary; it is the gateway and the provider
 # BENCH_MODULE   the module to load; empty where the binary has it inside
 # BENCH_SELF     1 measures plain proxy_pass against itself: the noise
@@ -163,12 +166,22 @@ PEM_cert2file($cert, "$dir/cert.pem");
 PEM_key2file($key, "$dir/key.pem");
 
 my $secret = 'bench-' . join '', map { sprintf '%02x', rand 256 } 1 .. 16;
-chmod 0640, spew('api_key', $secret);
+chmod 0640, spew('api_key', $secret), spew('client_id', 'bench-client');
 
 mkdir "$dir/html" or die $!;
 spew('html/1m', 'x' x 1048576);
 
 my $json = sprintf '{"id":"chk_1","status":"verified","note":"%s"}', 'n' x 250;
+
+# the provider's two ways to fail, as Plaid does
+
+my %errors = (
+    404 => plaid_error('NOT_FOUND', 'INVALID_REQUEST',
+                       'the requested resource was not found'),
+    500 => plaid_error('INTERNAL_SERVER_ERROR', 'API_ERROR',
+                       'an unexpected error occurred'),
+);
+
 my $post = spew('post.lua', sprintf <<'END', 'd' x 1012);
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -176,6 +189,16 @@ wrk.body = '{"data":"%s"}'
 END
 
 my ($tls_port, $stat_port, $port) = free_ports(3);
+
+
+sub plaid_error {
+    my ($code, $type, $message) = @_;
+
+    return qq({"display_message":null,"documentation_url":)
+           . qq("https://plaid.com/docs/?ref=error#errors","error_code":)
+           . qq("$code","error_message":"$message","error_type":"$type",)
+           . qq("request_id":"HNTDNrA8F1shFEW","suggested_action":null});
+}
 
 
 # -- the two servers ---------------------------------------------------------
@@ -188,6 +211,15 @@ END
 
 my $temp = join '', map { "    ${_}_temp_path $dir/$_;\n" }
            qw(client_body proxy fastcgi uwsgi scgi);
+
+my $failing = join '', map { <<END } sort keys %errors;
+
+        location = /identity_verification/$_ {
+            default_type application/json;
+            if (\$http_plaid_secret != "$secret") { return 401; }
+            return $_ '$errors{$_}';
+        }
+END
 
 my $provider_conf = spew('provider.conf', <<END);
 $common
@@ -213,7 +245,7 @@ $temp
             if (\$http_x_api_key != "$secret") { return 401; }
             return 200 '$json';
         }
-    }
+$failing    }
 
     server {
         listen 127.0.0.1:$stat_port;
@@ -230,25 +262,53 @@ my $plain = <<END;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host provider.test;
-            proxy_set_header X-API-Key "$secret";
             proxy_ssl_verify on;
             proxy_ssl_trusted_certificate $dir/ca.pem;
             proxy_ssl_server_name on;
             proxy_ssl_name provider.test;
 END
 
-my $idpay_upstream = $self ? $plain_upstream : <<END;
+my %headers = (
+    calls  => qq(            proxy_set_header X-API-Key "$secret";),
+    errors => join("\n", map { "            proxy_set_header $_;" }
+                         'PLAID-CLIENT-ID bench-client',
+                         qq(PLAID-SECRET "$secret"),
+                         'Plaid-Version 2020-09-14'),
+);
+
+my $idpay_upstream = <<END;
 
         server 127.0.0.1:$tls_port;
         $keepalive
-        idpay_provider plusid;
-        idpay_secret api_key file:$dir/api_key;
         idpay_host provider.test;
         idpay_trusted_certificate $dir/ca.pem;
         idpay_rate 100000r/s burst=1000;
 END
 
-my $idpay = $self ? "proxy_pass https://idpay/;\n$plain" : 'idpay_pass idpay/;';
+my %upstream = $self ? map { $_ => $plain_upstream } qw(calls errors) : (
+    calls => <<END,
+        idpay_provider plusid;$idpay_upstream
+        idpay_secret api_key file:$dir/api_key;
+END
+    errors => <<END,
+        idpay_provider plaid;$idpay_upstream
+        idpay_secret client_id file:$dir/client_id;
+        idpay_secret secret file:$dir/api_key;
+        idpay_retry off;
+        idpay_breaker off;
+END
+);
+
+
+sub pass {
+    my ($kind, $uri) = @_;
+
+    return "idpay_pass idpay-$kind$uri;" if !$self;
+    return "proxy_pass https://idpay-$kind$uri;\n$plain$headers{$kind}";
+}
+
+my ($pass_calls, $pass_errors) = (pass('calls', '/'),
+                                  pass('errors', '/identity_verification/'));
 my $load = $module eq '' || $self ? '' : "load_module $module;";
 
 my $gateway_conf = spew('gateway.conf', <<END);
@@ -264,18 +324,28 @@ $temp
     keepalive_timeout 1h;
 
     upstream plain { $plain_upstream }
-    upstream idpay { $idpay_upstream }
+    upstream idpay-calls { $upstream{calls} }
+    upstream idpay-errors { $upstream{errors} }
 
     server {
         listen 127.0.0.1:$port;
 
         location /plain/ {
             proxy_pass https://plain/;
-$plain
+$plain$headers{calls}
+        }
+
+        location /plain/errors/ {
+            proxy_pass https://plain/identity_verification/;
+$plain$headers{errors}
         }
 
         location /idpay/ {
-            $idpay
+            $pass_calls
+        }
+
+        location /idpay/errors/ {
+            $pass_errors
         }
     }
 }
@@ -361,10 +431,13 @@ sub one_round {
     $cpu = cpu() - $cpu;
 
     die "wrk: $out\n" if $failed;
-    die "$way: calls failed:\n$out", slurp("$dir/gateway.log"), "\n"
-        if $out =~ /Non-2xx|Socket errors/;
-
     my ($n) = $out =~ /(\d+) requests in/ or die "wrk: $out\n";
+    my $failures = $out =~ /Non-2xx or 3xx responses: (\d+)/ ? $1 : 0;
+
+    die "$way: calls ", $row->{fails} ? 'passed' : 'failed', ":\n$out",
+        slurp("$dir/gateway.log"), "\n"
+        if $failures != ($row->{fails} ? $n : 0) || $out =~ /Socket errors/;
+
     my %result = (requests => $n, cpu => $cpu / 1000 / ($n || 1),
                   opened => accepted() - $accepted - 1);
 
@@ -396,64 +469,109 @@ sub spread {
 }
 
 
-for my $path (qw(/v1/checks /1m)) {
-    for my $way (@ways) {
-        my ($status) = get($port, "/$way$path");
-        die "$way$path: status $status\n", slurp("$dir/gateway.log"), "\n"
-            if $status != 200;
-    }
-}
+# What is measured, and what each way answers to the caller.  An error row
+# fails with the first status by plain proxy_pass and is mapped to the other.
 
-my @rows;
+my %row = (
+    connections => 1,
+    options     => [],
+    plain       => 200,
+    idpay       => 200,
+);
 
-for ([ 'small GET', '/v1/checks' ],
-     [ 'POST 1 KB', '/v1/checks', '-s', $post ],
-     [ '1 MB answer', '/1m' ])
-{
+my @calls = map {
     my ($name, $path, @options) = @$_;
+    map { { %row, name => "$name, $_", path => $path, options => \@options,
+            connections => $_ } } 1, 32
+} [ 'small GET', '/v1/checks' ],
+  [ 'POST 1 KB', '/v1/checks', '-s', $post ],
+  [ '1 MB answer', '/1m' ];
 
-    for my $connections (1, 32) {
-        push @rows, { name => "$name, $connections", path => $path,
-                      connections => $connections, options => \@options };
+my @failed = map {
+    my ($status, $mapped) = @$_;
+    map { { %row, name => "Error $status, $_", path => "/errors/$status",
+            connections => $_, fails => 1, plain => $status,
+            idpay => $self ? $status : $mapped } } 1, 32
+} [ 404, 404 ], [ 500, 502 ];
+
+my $wanted = $ENV{BENCH_ROWS} // '';
+@$_ = grep { $_->{name} =~ /$wanted/ } @$_ for \@calls, \@failed;
+die "BENCH_ROWS: no row is called so\n" if !@calls && !@failed;
+
+for my $row (@calls, @failed) {
+    for my $way (@ways) {
+        my ($status, $body) = get($port, "/$way$row->{path}");
+        die "$way$row->{path}: status $status\n$body",
+            slurp("$dir/gateway.log"), "\n"
+            if $status != $row->{$way};
     }
 }
 
 # The first calls fill caches, pools and keep-alive connections.
 
-one_round($_, $rows[1], 1) for @ways;
+for my $row (@calls ? $calls[0] : (), @failed ? $failed[0] : ()) {
+    one_round($_, { %$row, connections => 32 }, 1) for @ways;
+}
 
 my $rss = rss();
-my (@table, @ratios);
 
-for my $row (@rows) {
-    my (%got, @order);
 
-    for my $i (1 .. $rounds) {
-        @order = $i % 2 ? @ways : reverse @ways;
-        push @{ $got{$_} }, one_round($_, $row, $seconds) for @order;
-        print STDERR '.';
+# The table of some rows, and the median of their ratios.
+
+sub measure {
+    my @rows = @_;
+
+    my (@table, @ratios);
+
+    for my $row (@rows) {
+        my (%got, @order);
+
+        for my $i (1 .. $rounds) {
+            @order = $i % 2 ? @ways : reverse @ways;
+            push @{ $got{$_} }, one_round($_, $row, $seconds) for @order;
+            print STDERR '.';
+        }
+
+        my $of = sub { my ($way, $what) = @_;
+                       return map { $_->{$what} } @{ $got{$way} } };
+        my @plain = $of->('plain', 'cpu');
+        my @idpay = $of->('idpay', 'cpu');
+        my @ratio = map { $idpay[$_] / $plain[$_] } 0 .. $#plain;
+
+        push @ratios, quantile(0.5, @ratio);
+
+        for my $way (@ways) {
+            my ($n, $opened) = (0, 0);
+            $n += $_ for $of->($way, 'requests');
+            $opened += $_ for $of->($way, 'opened');
+
+            push @table,
+                sprintf '| %s | %s | %s | %s | %.2f | %.2f | %d | %d |',
+                $row->{name}, $way, spread('%.1f', $of->($way, 'cpu')),
+                $way eq 'idpay' ? spread('%.3f', @ratio) : '',
+                quantile(0.5, $of->($way, 'p50')),
+                quantile(0.5, $of->($way, 'p99')), $n, $opened;
+        }
     }
 
-    my $of = sub { my ($way, $what) = @_;
-                   return map { $_->{$what} } @{ $got{$way} } };
-    my @plain = $of->('plain', 'cpu');
-    my @idpay = $of->('idpay', 'cpu');
-    my @ratio = map { $idpay[$_] / $plain[$_] } 0 .. $#plain;
-
-    push @ratios, quantile(0.5, @ratio);
-
-    for my $way (@ways) {
-        my ($n, $opened) = (0, 0);
-        $n += $_ for $of->($way, 'requests');
-        $opened += $_ for $of->($way, 'opened');
-
-        push @table, sprintf '| %s | %s | %s | %s | %.2f | %.2f | %d | %d |',
-            $row->{name}, $way, spread('%.1f', $of->($way, 'cpu')),
-            $way eq 'idpay' ? spread('%.3f', @ratio) : '',
-            quantile(0.5, $of->($way, 'p50')),
-            quantile(0.5, $of->($way, 'p99')), $n, $opened;
-    }
+    return join('', map { "$_\n" }
+                '| calls, connections | way | CPU, us per request | ratio '
+                . '| p50, ms | p99, ms | requests '
+                . '| provider connections opened |',
+                '| --- | --- | --- | --- | --- | --- | --- | --- |', @table,
+                '')
+           . sprintf "Median ratio of CPU per request over all rows: %.3f",
+                     quantile(0.5, @ratios);
 }
+
+
+my @report;
+
+push @report, measure(@calls), ".\n\n" if @calls;
+push @report, "## A provider that fails every call\n\n",
+              "The gateway makes a problem of each error. Its retries and ",
+              "its breaker are off.\n\n",
+              measure(@failed), ", to be 1.35 at most.\n\n" if @failed;
 
 print STDERR "\n";
 
@@ -468,11 +586,6 @@ print "# The gateway beside plain proxy_pass\n\n",
       "The ratio is that of the two rounds of a pair.\n",
       $self ? "Plain proxy_pass against itself: this is the noise.\n" : '',
       "\n",
-      "| calls, connections | way | CPU, us per request | ratio | p50, ms ",
-      "| p99, ms | requests | provider connections opened |\n",
-      "| --- | --- | --- | --- | --- | --- | --- | --- |\n",
-      map({ "$_\n" } @table), "\n",
-      sprintf("Median ratio of CPU per request over all rows: %.3f\n\n",
-              quantile(0.5, @ratios)),
+      @report,
       sprintf("Worker memory (RSS): %d KB before, %d KB after.\n",
               $rss, rss());
