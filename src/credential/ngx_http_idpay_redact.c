@@ -94,6 +94,8 @@ typedef struct {
 } ngx_http_idpay_redact_places_t;
 
 
+static ngx_int_t ngx_http_idpay_redact_add_latin1(
+    ngx_http_idpay_redact_t *redact, ngx_str_t *value);
 static ngx_int_t ngx_http_idpay_redact_add_base64(
     ngx_http_idpay_redact_t *redact, ngx_str_t *value, ngx_uint_t before);
 static ngx_http_idpay_redact_needle_t *ngx_http_idpay_redact_push(
@@ -198,6 +200,10 @@ ngx_http_idpay_redact_add(ngx_http_idpay_redact_t *redact, ngx_str_t *value)
 
     ngx_http_idpay_redact_first(redact);
 
+    if (ngx_http_idpay_redact_add_latin1(redact, value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (value->len < NGX_HTTP_IDPAY_REDACT_BASE64) {
         return NGX_OK;
     }
@@ -209,6 +215,40 @@ ngx_http_idpay_redact_add(ngx_http_idpay_redact_t *redact, ngx_str_t *value)
             return NGX_ERROR;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* bytes that somebody took for ISO 8859-1, and made UTF-8 of */
+
+static ngx_int_t
+ngx_http_idpay_redact_add_latin1(ngx_http_idpay_redact_t *redact,
+    ngx_str_t *value)
+{
+    u_char  *p, *dst;
+    size_t   i;
+
+    p = ngx_http_idpay_vault_alloc(redact->vault, value->len * 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst = p;
+
+    for (i = 0; i < value->len; i++) {
+        dst += ngx_http_idpay_escape_utf8(dst, value->data[i]);
+    }
+
+    if ((size_t) (dst - p) == value->len) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_idpay_redact_push(redact, p, dst - p) == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_idpay_redact_first(redact);
 
     return NGX_OK;
 }

@@ -116,8 +116,8 @@ static const ngx_http_idpay_problem_code_t  ngx_http_idpay_problem_codes[] = {
 
 
 static ngx_str_t  ngx_http_idpay_problem_names = ngx_string(
-    "invalid_request, validation_failed, request_failed, permission_denied, "
-    "consent_required, not_found, conflict, rate_limited, "
+    "one of: invalid_request, validation_failed, request_failed, "
+    "permission_denied, consent_required, not_found, conflict, rate_limited, "
     "credential_rejected, credential_unavailable, provider_error, "
     "provider_unavailable, provider_timeout");
 
@@ -298,7 +298,9 @@ ngx_http_idpay_problem_errors(u_char *p, ngx_http_idpay_problem_t *problem)
     ngx_uint_t                     i;
     ngx_http_idpay_field_error_t  *error;
 
-    if (problem->nerrors == 0) {
+    if (problem->nerrors == 0
+        || problem->status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
         return p;
     }
 

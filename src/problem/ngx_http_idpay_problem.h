@@ -78,7 +78,7 @@ const ngx_str_t *ngx_http_idpay_problem_name(ngx_http_idpay_code_e code);
 /*
  * Finds the code of a name that a provider's error can be given: all but those
  * of what the gateway itself does.  Returns NGX_OK, or NGX_DECLINED and sets
- * "names" to all of them, separated by ", ", in static memory.
+ * "names" to "one of: " and all of them, static, which ends with a NUL.
  */
 ngx_int_t ngx_http_idpay_problem_code(ngx_str_t *name,
     ngx_http_idpay_code_e *code, ngx_str_t *names);

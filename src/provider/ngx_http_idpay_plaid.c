@@ -73,8 +73,8 @@ static const ngx_http_idpay_error_field_t  ngx_http_idpay_plaid_fields[] = {
 
 /*
  * The provider never says 401: a wrong credential is a 400, so the code tells.
- * It may change the status of a code at any time; a type that is not here is
- * as its status is.
+ * It may make several of one at any time, each with a status of its own: a code
+ * and a type that are not here are what their status is.
  */
 
 static const ngx_http_idpay_error_rule_t  ngx_http_idpay_plaid_rules[] = {
@@ -95,10 +95,6 @@ static const ngx_http_idpay_error_rule_t  ngx_http_idpay_plaid_rules[] = {
 
     { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("RATE_LIMIT_EXCEEDED"),
       NGX_HTTP_IDPAY_RATE_LIMITED },
-    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("INVALID_REQUEST"),
-      NGX_HTTP_IDPAY_INVALID_REQUEST },
-    { NGX_HTTP_IDPAY_MATCH_TYPE, ngx_string("INVALID_INPUT"),
-      NGX_HTTP_IDPAY_INVALID_REQUEST },
 
     /* the person's data, not the key, is what a 403 is about here */
 

@@ -69,16 +69,32 @@ ngx_http_idpay_collect_test(ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx)
 static ngx_uint_t
 ngx_http_idpay_collect_json(ngx_http_request_t *sr)
 {
-    size_t   len;
-    u_char  *p;
+    u_char     *p, *last;
+    ngx_str_t  *type;
 
-    len = sr->headers_out.content_type_len;
-
-    if (len < sizeof("/json") - 1 || sr->headers_out.content_encoding) {
+    if (sr->headers_out.content_encoding) {
         return 0;
     }
 
-    p = sr->headers_out.content_type.data + len - (sizeof("/json") - 1);
+    type = &sr->headers_out.content_type;
+    last = type->data + type->len;
+
+    /* there may be parameters, and blanks before them */
+
+    p = ngx_strlchr(type->data, last, ';');
+    if (p) {
+        last = p;
+    }
+
+    while (last > type->data && (last[-1] == ' ' || last[-1] == '\t')) {
+        last--;
+    }
+
+    if (last - type->data < (ssize_t) sizeof("/json")) {
+        return 0;
+    }
+
+    p = last - (sizeof("/json") - 1);
 
     return (*p == '/' || *p == '+')
            && ngx_strncasecmp(p + 1, (u_char *) "json", sizeof("json") - 1)
@@ -106,9 +122,7 @@ ngx_http_idpay_collect_start(ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx)
 
     len = sr->upstream->headers_in.content_length_n;
 
-    if (len > NGX_HTTP_IDPAY_MAX_COLLECTED
-        || sr->headers_out.content_encoding)
-    {
+    if (len > NGX_HTTP_IDPAY_MAX_COLLECTED) {
         ctx->lost = 1;
     }
 
@@ -291,7 +305,8 @@ ngx_http_idpay_collect_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
         return ngx_http_idpay_collect_cut(r, ctx);
     }
 
-    if (ctx->body && !ctx->lost) {
+    if (ctx->body && !ctx->lost && !ctx->answer->headers_out.content_encoding)
+    {
         reply.body.data = ctx->body->pos;
         reply.body.len = ctx->body->last - ctx->body->pos;
     }

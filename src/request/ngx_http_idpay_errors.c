@@ -98,7 +98,9 @@ ngx_http_idpay_errors_fields(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                      (member <= NGX_HTTP_IDPAY_ERROR_REQUEST_ID)
                      ? "a JSON Pointer such as \"/error/code\", or the name "
                        "of a header"
-                     : "a JSON Pointer such as \"/error/code\"");
+                     : (member == NGX_HTTP_IDPAY_ERROR_STATUS)
+                       ? "a JSON Pointer such as \"/error/code\", or \"off\""
+                       : "a JSON Pointer such as \"/error/code\"");
         }
 
         field = ngx_array_push(iucf->error_fields);

@@ -117,7 +117,8 @@ static struct {
     { 3, "p\\u00e4\\u20ac\\ud83d\\u0200s p\\u00e4\\u20ac\\ud83d\\ufe00s" },
     { 3, "p\\u00e4\\u20ac\\ud83d" },
 
-    { 4, "[caf\xe9!] [caf\\u00e9!] [caf%E9!] [caf&#233;!] caf\xc3\xa9!" },
+    { 4, "[caf\xe9!] [caf\\u00e9!] [caf%E9!] [caf&#233;!] "
+         "[caf\xc3\xa9!] caf\xc3!" },
 
     { 5, "[\"%25x] [\\\"%25x] [&quot;%25x] [%22%2525x]" },
 
