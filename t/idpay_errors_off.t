@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Test::Idpay;
+use Test::Idpay::Translation qw(is_problem);
 use Test::More;
 
 my $t     = Test::Idpay->new;
@@ -194,17 +195,6 @@ is $r->header('Content-Length'), length $error, 'HEAD';
 
 
 # It says nothing about what the gateway itself does.
-
-sub is_problem {
-    my ($r, $name, $status, $code, %expected) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    return is_deeply
-        [ $r->status, $r->header('Content-Type'),
-            @{ $r->json }{ 'code', keys %expected } ],
-        [ $status, 'application/problem+json', $code, values %expected ],
-        $name;
-}
 
 $again->behave;
 $t->get('/again/') for 1 .. 3;

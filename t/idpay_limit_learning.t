@@ -319,11 +319,15 @@ subtest 'Retry-After of the gateway' => sub {
         is $r->header('Retry-After'), $problem->{retry_after}, "$name: when";
         return $problem->{retry_after};
     };
-    $sim->misbehave(match => "^/$_/", status => 429, retry_after => 3,
-        delay_ms => 100) for qw(back parked);
+    $sim->misbehave(match => '^/back/', status => 429, retry_after => 3);
+    $sim->misbehave(match => '^/parked/', status => 429, retry_after => 3,
+        hold => 1);
 
     # all but the first of these have places when the pause begins
+    $sim->clear;
     my @calls = park($t, 3, uri => '/parked/');
+    is scalar @{ $sim->wait_requests(1) }, 1, 'the first is there';
+    $sim->release;
     my $back  = $t->get('/back/');
     my $start = time;
     is $back->status, 429, 'a pause';

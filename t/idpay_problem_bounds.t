@@ -11,6 +11,7 @@ use IO::Select;
 use Mojo::JSON qw(encode_json);
 use Test::Idpay;
 use Test::Idpay::Process qw(wait_until);
+use Test::Idpay::Translation qw(is_problem);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -71,19 +72,6 @@ CONF
 $t->run;
 
 my @places = qw(buffered unbuffered);
-
-
-sub is_problem {
-    my ($r, $name, $status, $code, %expected) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my $ok = is_deeply
-        [ $r->complete, $r->status, @{ $r->json }{ 'code', keys %expected } ],
-        [ 1, $status, $code, values %expected ], $name;
-    diag($r->error // '', substr $r->raw, 0, 1000) if !$ok;
-    return $ok;
-}
 
 
 my $kb100 = encode_json({ code => 'c', message => 'x' x 100_000 });

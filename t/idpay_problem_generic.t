@@ -350,7 +350,7 @@ subtest 'presets' => sub {
         'a type means something else', code => 'validation_failed');
     is_problem($plaid->(400, 'NOT_FOUND', 'INVALID_REQUEST'),
         'a code of the preset before that type', code => 'not_found');
-    is_problem($plaid->(400, 'X', 'INVALID_INPUT'),
+    is_problem($plaid->(400, 'X', 'USER_ERROR'),
         'a type of the preset before a status', code => 'invalid_request');
     is_problem($plaid->(400, 'X', 'X'), 'a status', code => 'conflict');
     is_problem($plaid->(418, 'X', 'X'), 'no rule', code => 'invalid_request');

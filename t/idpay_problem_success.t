@@ -14,6 +14,7 @@ use Mojo::JSON qw(decode_json encode_json false true);
 use Test::Idpay;
 use Test::Idpay::Pass qw(compare servers);
 use Test::Idpay::Process qw(wait_until);
+use Test::Idpay::Translation qw(is_problem);
 use Test::More;
 
 my $quiet = "idpay_rate off; idpay_adaptive off; idpay_breaker off;\n"
@@ -87,19 +88,6 @@ my @places = qw(/ /unbuffered/);
 
 
 sub both { return compare($t, $sim, @_) }
-
-
-sub is_problem {
-    my ($r, $name, $status, $code, %expected) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my $ok = is_deeply
-        [ $r->complete, $r->status, @{ $r->json }{ 'code', keys %expected } ],
-        [ 1, $status, $code, values %expected ], $name;
-    diag($r->error // '', substr $r->raw, 0, 1000) if !$ok;
-    return $ok;
-}
 
 
 # What makes an error: the code in the body, and how the call has ended.
