@@ -115,6 +115,8 @@ static void ngx_http_idpay_redact_step(ngx_http_idpay_redact_text_t *text,
     ngx_http_idpay_redact_needle_t *needle, size_t i, ngx_uint_t layers,
     ngx_http_idpay_redact_place_t *place,
     ngx_http_idpay_redact_places_t *next);
+static u_char *ngx_http_idpay_redact_fold(ngx_http_idpay_redact_text_t *text,
+    u_char *p);
 static void ngx_http_idpay_redact_char(ngx_http_idpay_redact_needle_t *needle,
     size_t i, ngx_http_idpay_escape_t *ch,
     ngx_http_idpay_redact_places_t *next);
@@ -644,6 +646,10 @@ ngx_http_idpay_redact_step(ngx_http_idpay_redact_text_t *text,
         return;
     }
 
+    if (needle->base64 && i) {
+        p = ngx_http_idpay_redact_fold(text, p);
+    }
+
     if (p == text->end) {
         text->cut = 1;
         return;
@@ -671,6 +677,29 @@ ngx_http_idpay_redact_step(ngx_http_idpay_redact_text_t *text,
     if (ch.cut) {
         text->cut = 1;
     }
+}
+
+
+/* base64 may be written in lines (RFC 2045 6.8), those in a string of JSON */
+
+static u_char *
+ngx_http_idpay_redact_fold(ngx_http_idpay_redact_text_t *text, u_char *p)
+{
+    for ( /* void */ ; p < text->end; p++) {
+
+        if (*p == '\\' && p + 1 < text->end
+            && (p[1] == 'n' || p[1] == 'r'))
+        {
+            p++;
+
+        } else if (*p != CR && *p != LF && *p != ' ' && *p != '\t') {
+            break;
+        }
+
+        text->steps--;
+    }
+
+    return p;
 }
 
 

@@ -216,6 +216,16 @@ ngx_http_idpay_json_text(ngx_http_idpay_json_t *json, ngx_str_t *text)
 }
 
 
+ngx_uint_t
+ngx_http_idpay_json_empty(ngx_http_idpay_json_t *json)
+{
+    cJSON *item = (cJSON *) json;
+
+    return cJSON_IsNull(item)
+           || (cJSON_IsString(item) && item->valuestring[0] == '\0');
+}
+
+
 ngx_http_idpay_json_t *
 ngx_http_idpay_json_next(ngx_http_idpay_json_t *json,
     ngx_http_idpay_json_t *element)
@@ -489,7 +499,23 @@ ngx_http_idpay_json_quote_string(u_char **dst, u_char *p, u_char *last)
             return NULL;
         }
 
-        d = ngx_cpymem(d, n ? p : (u_char *) "\\ufffd", 6);
+        if (n >= 0xd800 && n < 0xdc00
+            && last - p >= 12 && p[6] == '\\' && p[7] == 'u'
+            && ngx_hextoi(p + 8, 4) >= 0xdc00
+            && ngx_hextoi(p + 8, 4) < 0xe000)
+        {
+            d = ngx_cpymem(d, p, 12);
+            p += 12;
+            continue;
+        }
+
+        if (n == 0 || (n >= 0xd800 && n < 0xe000)) {
+            d = ngx_cpymem(d, "\\ufffd", 6);
+
+        } else {
+            d = ngx_cpymem(d, p, 6);
+        }
+
         p += 6;
     }
 

@@ -50,10 +50,10 @@ typedef struct ngx_http_idpay_json_s  ngx_http_idpay_json_t;
  * The text is read only and need not be NUL-terminated.
  *
  * Returns NGX_OK and sets "json", which ngx_http_idpay_json_free() frees;
- * NGX_DECLINED if the text is not JSON, has a NUL or an escaped half of a
- * surrogate pair in it, goes on behind the value, is deeper than
- * NGX_HTTP_IDPAY_JSON_MAX_DEPTH, or if cJSON has no memory, which it does not
- * tell apart; or NGX_ERROR if there is no memory for a copy of the text.
+ * NGX_DECLINED if the text is not JSON, has a NUL in it, goes on behind the
+ * value, is deeper than NGX_HTTP_IDPAY_JSON_MAX_DEPTH, or if cJSON has no
+ * memory, which it does not tell apart; or NGX_ERROR if there is no memory for
+ * a copy of the text.
  */
 ngx_int_t ngx_http_idpay_json_parse(u_char *text, size_t len,
     ngx_http_idpay_json_t **json);
@@ -72,12 +72,17 @@ ngx_http_idpay_json_t *ngx_http_idpay_json_find(ngx_http_idpay_json_t *json,
 /*
  * Sets "text" to a string without its quotes and escapes, to a number as it is
  * written, or to "true" or "false".  The bytes belong to "json" and are gone
- * with it; there is no NUL among them, of which an escaped one is read as
- * U+FFFD, and nothing says that they are valid UTF-8.  Returns NGX_OK, or
- * NGX_DECLINED of null, an array, an object, and if "json" is NULL.
+ * with it.  There is no NUL among them: an escaped one is read as U+FFFD, as is
+ * the escaped half of a surrogate pair.  Nothing says that they are valid
+ * UTF-8.  Returns NGX_OK, or NGX_DECLINED of null, an array, an object, and if
+ * "json" is NULL.
  */
 ngx_int_t ngx_http_idpay_json_text(ngx_http_idpay_json_t *json,
     ngx_str_t *text);
+
+/* Tells whether a value is null or a string without a character. */
+
+ngx_uint_t ngx_http_idpay_json_empty(ngx_http_idpay_json_t *json);
 
 /*
  * The elements of an array in turn: the first one after NULL, the one behind

@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_idpay_normalize_element(
     ngx_http_idpay_field_error_t *error);
 static ngx_uint_t ngx_http_idpay_normalize_status(
     ngx_http_idpay_normalize_t *n);
+static ngx_uint_t ngx_http_idpay_normalize_result(
+    ngx_http_idpay_normalize_t *n);
 static ngx_int_t ngx_http_idpay_normalize_text(ngx_http_idpay_normalize_t *n,
     ngx_http_idpay_error_member_e member, ngx_str_t *text);
 static ngx_int_t ngx_http_idpay_normalize_find(ngx_http_idpay_normalize_t *n,
@@ -137,6 +139,13 @@ ngx_http_idpay_normalize(ngx_pool_t *pool,
 
     problem->unknown = ngx_http_idpay_replay_unknown(NGX_HTTP_IDPAY_ANSWERED,
                                                      status, reply->safe);
+
+    /* a failure of the provider's own, whatever the status is */
+
+    if (code >= NGX_HTTP_IDPAY_PROVIDER_ERROR && !reply->safe) {
+        problem->unknown = 1;
+    }
+
     problem->provider_status = reply->status;
     problem->message = said.message;
     problem->provider_code = said.provider_code;
@@ -278,8 +287,7 @@ ngx_http_idpay_normalize_status(ngx_http_idpay_normalize_t *n)
     ngx_str_t  text;
 
     if (n->json == NULL
-        || ngx_http_idpay_normalize_find(n, NGX_HTTP_IDPAY_ERROR_RESULT, &text)
-           == NGX_OK
+        || ngx_http_idpay_normalize_result(n)
         || ngx_http_idpay_normalize_find(n, NGX_HTTP_IDPAY_ERROR_STATUS, &text)
            != NGX_OK)
     {
@@ -289,6 +297,29 @@ ngx_http_idpay_normalize_status(ngx_http_idpay_normalize_t *n)
     status = ngx_atoi(text.data, text.len);
 
     return (status >= NGX_HTTP_BAD_REQUEST && status < 600) ? status : 0;
+}
+
+
+static ngx_uint_t
+ngx_http_idpay_normalize_result(ngx_http_idpay_normalize_t *n)
+{
+    ngx_http_idpay_json_t               *json;
+    const ngx_http_idpay_error_field_t  *field;
+
+    for (field = n->errors->fields; field->source.len; field++) {
+
+        if (field->member != NGX_HTTP_IDPAY_ERROR_RESULT) {
+            continue;
+        }
+
+        json = ngx_http_idpay_json_find(n->json, &field->source);
+
+        if (json && !ngx_http_idpay_json_empty(json)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -453,6 +484,12 @@ ngx_http_idpay_normalize_rule(const ngx_http_idpay_errors_t *errors,
         if (match == NGX_HTTP_IDPAY_MATCH_STATUS
             && rule->text.data[len - 1] == 'x')
         {
+            /* what a 401 is about is not the caller's, unless it is named */
+
+            if (ngx_strncmp(text->data, "401", text->len) == 0) {
+                continue;
+            }
+
             len -= sizeof("xx") - 1;
 
         } else if (rule->text.data[len - 1] == '*') {

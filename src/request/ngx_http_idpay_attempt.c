@@ -397,6 +397,7 @@ ngx_http_idpay_attempt_process_header(ngx_http_request_t *sr)
 static void
 ngx_http_idpay_attempt_finalize(ngx_http_request_t *sr, ngx_int_t rc)
 {
+    ngx_http_upstream_t   *u;
     ngx_http_idpay_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(sr, ngx_http_idpay_module);
@@ -407,9 +408,19 @@ ngx_http_idpay_attempt_finalize(ngx_http_request_t *sr, ngx_int_t rc)
         return;
     }
 
-    if (!ctx->passed) {
+    u = sr->upstream;
+
+    if (ctx->collect && sr->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+
+        /* the pipe does not tell why an answer has ended early */
+
+        if (u->peer.connection && u->peer.connection->read->timedout) {
+            ctx->aborted = 1;
+        }
+
+    } else if (!ctx->passed) {
         ngx_http_idpay_filter_headers(ctx->iucf->redact,
-                                      &sr->upstream->headers_in.headers);
+                                      &u->headers_in.headers);
     }
 
     ctx->finalize_request(sr, rc);

@@ -20,9 +20,10 @@
 #define NGX_HTTP_IDPAY_MAX_COLLECTED  65536
 #define NGX_HTTP_IDPAY_MIN_COLLECTED  4096
 
-/* how long the body of an error is waited for, ms */
+/* how long the body of an error is waited for, and one that is of no use, ms */
 
-#define NGX_HTTP_IDPAY_COLLECT_TIME    5000
+#define NGX_HTTP_IDPAY_COLLECT_TIME   5000
+#define NGX_HTTP_IDPAY_DRAIN_TIME     500
 
 
 static ngx_uint_t ngx_http_idpay_collect_json(ngx_http_request_t *sr);
@@ -106,21 +107,29 @@ void
 ngx_http_idpay_collect_start(ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx)
 {
     off_t           len;
-    ngx_msec_int_t  ms;
+    ngx_msec_int_t  ms, left;
 
     ctx->collect = 1;
     ctx->answer = sr;
 
     if (sr->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+
+        /* as long as nobody is told that it has not failed */
+
+        ctx->unknown = !ctx->safe;
         return;
     }
 
     /* it is an error, however little of its body comes */
 
-    ms = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
-    ms = ngx_min(ms, NGX_HTTP_IDPAY_COLLECT_TIME);
-
+    ms = NGX_HTTP_IDPAY_COLLECT_TIME;
     len = sr->upstream->headers_in.content_length_n;
+
+    if (len > NGX_HTTP_IDPAY_MAX_COLLECTED
+        || sr->headers_out.content_encoding)
+    {
+        ms = NGX_HTTP_IDPAY_DRAIN_TIME;
+    }
 
     if (len > NGX_HTTP_IDPAY_MAX_COLLECTED) {
         ctx->lost = 1;
@@ -130,6 +139,9 @@ ngx_http_idpay_collect_start(ngx_http_request_t *sr, ngx_http_idpay_ctx_t *ctx)
     {
         ms = 1;
     }
+
+    left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
+    ms = ngx_min(ms, left);
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
@@ -218,7 +230,6 @@ ngx_http_idpay_collect_add(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
 
         if (ctx->body) {
             b->last = ngx_cpymem(b->last, ctx->body->pos, used);
-            ngx_explicit_memzero(ctx->body->pos, used);
             ngx_pfree(r->pool, ctx->body->start);
         }
 
@@ -262,6 +273,7 @@ ngx_http_idpay_collect_pass(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
     ngx_chain_t  *cl;
 
     ctx->collect = 0;
+    ctx->unknown = 0;
 
     rc = ngx_http_idpay_filter_pass(ctx->answer, ctx);
 
@@ -270,6 +282,12 @@ ngx_http_idpay_collect_pass(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
     }
 
     if (r->header_only) {
+
+        if (ctx->attempt) {
+            ctx->discard = 1;
+            ngx_add_timer(&ctx->timer, 1);
+        }
+
         return ngx_http_idpay_filter_discard(NULL, in);
     }
 
@@ -328,8 +346,6 @@ ngx_http_idpay_collect_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
         return ngx_http_send_special(r, NGX_HTTP_LAST);
     }
 
-    ngx_explicit_memzero(reply.body.data, reply.body.len);
-
     ngx_http_idpay_collect_redact(ctx->iucf->redact, &problem);
 
     /* variables show the headers */
@@ -370,6 +386,9 @@ ngx_http_idpay_collect_cut(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     }
 
     problem.unknown = !ctx->safe;
+
+    ngx_http_idpay_filter_headers(ctx->iucf->redact,
+                                  &ctx->answer->upstream->headers_in.headers);
 
     return ngx_http_idpay_answer(r, ctx, &problem);
 }

@@ -52,7 +52,7 @@ static ngx_int_t ngx_http_idpay_exchange_limited(ngx_http_request_t *r,
 static ngx_int_t ngx_http_idpay_exchange_verdict(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
 static void ngx_http_idpay_exchange_finalize(ngx_http_request_t *r,
-    ngx_int_t rc);
+    ngx_http_idpay_ctx_t *ctx, ngx_int_t rc);
 
 
 void
@@ -67,13 +67,14 @@ ngx_http_idpay_exchange_start(ngx_http_request_t *r)
     rc = ngx_http_idpay_call_test(r, ctx);
 
     if (rc != NGX_DECLINED) {
-        ngx_http_idpay_exchange_finalize(r, rc);
+        ngx_http_idpay_exchange_finalize(r, ctx, rc);
         return;
     }
 
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
-        ngx_http_idpay_exchange_finalize(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        ngx_http_idpay_exchange_finalize(r, ctx,
+                                         NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
     }
 
@@ -241,7 +242,7 @@ ngx_http_idpay_exchange_timer(ngx_event_t *ev)
 
     case NGX_HTTP_IDPAY_ADMIT:
         ngx_http_idpay_admission_give_up(ctx);
-        ngx_http_idpay_exchange_finalize(r,
+        ngx_http_idpay_exchange_finalize(r, ctx,
                                     ngx_http_idpay_exchange_limited(r, ctx));
         break;
 
@@ -327,7 +328,7 @@ ngx_http_idpay_exchange_run(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             }
 
             if (rc != NGX_DECLINED) {
-                ngx_http_idpay_exchange_finalize(r, rc);
+                ngx_http_idpay_exchange_finalize(r, ctx, rc);
                 return;
             }
 
@@ -356,7 +357,7 @@ ngx_http_idpay_exchange_run(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             rc = ngx_http_idpay_exchange_verdict(r, ctx);
 
             if (!ctx->again) {
-                ngx_http_idpay_exchange_finalize(r, rc);
+                ngx_http_idpay_exchange_finalize(r, ctx, rc);
                 return;
             }
 
@@ -470,7 +471,7 @@ ngx_http_idpay_exchange_verdict(ngx_http_request_t *r,
 
     if (ctx->passed) {
 
-        if (ctx->rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        if (ctx->rc >= NGX_HTTP_SPECIAL_RESPONSE && !ctx->discard) {
             /* a header filter has refused the answer */
             return ctx->rc;
         }
@@ -508,12 +509,9 @@ ngx_http_idpay_exchange_verdict(ngx_http_request_t *r,
  */
 
 static void
-ngx_http_idpay_exchange_finalize(ngx_http_request_t *r, ngx_int_t rc)
+ngx_http_idpay_exchange_finalize(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx, ngx_int_t rc)
 {
-    ngx_http_idpay_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_idpay_module);
-
     ngx_http_idpay_exchange_cleanup(ctx);
 
     r->read_event_handler = ngx_http_block_reading;

@@ -375,7 +375,6 @@ static row_t  told_rows[] = {
     { 200, "{'status':401,'id':'','result':{'id':null}}",
       "credential_rejected", "" },
     { 200, "{'status':403,'result':{},'Id':7}", "permission_denied", "" },
-    { 200, "{'status':403,'id':{},'result':[7]}", "permission_denied", "" },
 
     /* an error's own status is not replaced */
 
@@ -400,7 +399,8 @@ static char  *good[] = {
     "{'status':{'status':400}}", "{'status':200,'error':{'status':409}}",
     "{'status':'ok','error':{'status':409}}",
     "{'status':400,'id':'x'}", "{'status':400,'id':0}",
-    "{'status':400,'id':false}", "{'status':500,'result':{'id':7}}"
+    "{'status':400,'id':false}", "{'status':500,'result':{'id':7}}",
+    "{'status':400,'id':{}}", "{'status':500,'id':null,'result':{'id':[]}}"
 };
 
 

@@ -93,6 +93,8 @@ static struct {
     { 0, "Basic [dXNlcjpwYXNz]." },
     { 0, "Basic [dXNlcjpwYXN%7a]" },
     { 0, "Basic dXNlcjpwYXN6" },
+    { 0, "Basic [dXNl\r\ncjpw\n YXNz] [dXNl\\r\\ncjpw\\nYXNz]" },
+    { 0, "dXNl\\tcjpwYXNz dXNl-cjpwYXNz" },
     { 0, "Basic [YTpiYw==] [YTpiYw=] [YTpiYw], [YTpiYw%3d%3D]" },
 
     { 1, "[a b&c] [a+b&c] [a+b%26c] [a%20b&amp;c] [a%2Bb%26amp;c]" },
