@@ -3,7 +3,7 @@
  * Copyright (C) 2026 idpay contributors
  *
  * Characters as they are written by those who encode: percent-encoding
- * (RFC 3986 2.1), escapes of JSON (RFC 8259 7), references of HTML.
+ * (RFC 3986 2.1), escapes of JSON (RFC 8259 7), references of HTML, base64.
  */
 
 
@@ -53,6 +53,13 @@ void ngx_http_idpay_escape_decode(ngx_http_idpay_escape_t *ch);
  * Writes a code point in UTF-8, up to 4 bytes.  Returns how many.
  */
 size_t ngx_http_idpay_escape_utf8(u_char *dst, uint32_t code);
+
+
+/*
+ * The values of base64's characters in both of its alphabets (RFC 4648 4 and
+ * 5): 64 is "=", 77 is none of them.
+ */
+extern const u_char  ngx_http_idpay_escape_base64[];
 
 
 #endif /* _NGX_HTTP_IDPAY_ESCAPE_H_INCLUDED_ */

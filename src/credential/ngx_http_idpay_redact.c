@@ -126,31 +126,6 @@ static void ngx_http_idpay_redact_place(ngx_http_idpay_redact_places_t *places,
     u_char *pos, size_t len);
 
 
-/* both alphabets; 64 is "=", 77 is none of them */
-
-static u_char  ngx_http_idpay_redact_base64[] = {
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 62, 77, 62, 77, 63,
-    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 77, 77, 77, 64, 77, 77,
-
-    77,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
-    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 77, 77, 77, 77, 63,
-    77, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 77, 77, 77, 77, 77,
-
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77
-};
-
-
 ngx_http_idpay_redact_t *
 ngx_http_idpay_redact_create(ngx_pool_t *pool, ngx_http_idpay_vault_t *vault)
 {
@@ -163,6 +138,7 @@ ngx_http_idpay_redact_create(ngx_pool_t *pool, ngx_http_idpay_vault_t *vault)
         return NULL;
     }
 
+    redact->min = 1;
     redact->max = 0;
     redact->vault = vault;
 
@@ -173,7 +149,7 @@ ngx_http_idpay_redact_create(ngx_pool_t *pool, ngx_http_idpay_vault_t *vault)
         return NULL;
     }
 
-    size = 256 * sizeof(uint64_t);
+    size = 2 * 256 * sizeof(uint64_t);
 
     p = ngx_http_idpay_vault_alloc(vault, size + NGX_ALIGNMENT);
     if (p == NULL) {
@@ -182,6 +158,7 @@ ngx_http_idpay_redact_create(ngx_pool_t *pool, ngx_http_idpay_vault_t *vault)
 
     redact->first = (uint64_t *) ngx_align_ptr(p, NGX_ALIGNMENT);
     ngx_memzero(redact->first, size);
+    redact->second = redact->first + 256;
 
     return redact;
 }
@@ -315,6 +292,7 @@ ngx_http_idpay_redact_add_base64(ngx_http_idpay_redact_t *redact,
 
     needle->len = chars;
     needle->pad = pad;
+    redact->min = ngx_min(redact->min, chars);
     needle->head = head[before];
     needle->tail = tail[len % 3];
     needle->base64 = 1;
@@ -355,12 +333,14 @@ ngx_http_idpay_redact_push(ngx_http_idpay_redact_t *redact, u_char *data,
     needle->len = len;
 
     redact->max = ngx_max(redact->max, len * NGX_HTTP_IDPAY_REDACT_SPREAD);
+    redact->min = (redact->needles.nelts == 1) ? len
+                                               : ngx_min(redact->min, len);
 
     return needle;
 }
 
 
-/* notes what the needle that was added last can begin with */
+/* notes what the needle that was added last can begin with, and go on with */
 
 static void
 ngx_http_idpay_redact_first(ngx_http_idpay_redact_t *redact)
@@ -374,6 +354,14 @@ ngx_http_idpay_redact_first(ngx_http_idpay_redact_t *redact)
     for (c = 0; c < 256; c++) {
         if (ngx_http_idpay_redact_fits(&needle[i], 0, c)) {
             redact->first[c] |= ngx_http_idpay_redact_bit(i);
+        }
+
+        if (needle[i].len + needle[i].pad == 1
+            || ngx_http_idpay_escape_begins(c)
+            || (needle[i].base64 && c <= ' ')
+            || ngx_http_idpay_redact_fits(&needle[i], 1, c))
+        {
+            redact->second[c] |= ngx_http_idpay_redact_bit(i);
         }
     }
 }
@@ -417,6 +405,10 @@ ngx_http_idpay_redact_text(ngx_http_idpay_redact_t *redact, ngx_str_t *text)
     u_char                        *dst, *kept;
     size_t                         n;
     ngx_http_idpay_redact_text_t   t;
+
+    if (text->len == 0) {
+        return;
+    }
 
     dst = text->data;
     kept = text->data;
@@ -465,7 +457,7 @@ static ngx_int_t
 ngx_http_idpay_redact_find(ngx_http_idpay_redact_t *redact,
     ngx_http_idpay_redact_text_t *text)
 {
-    u_char                          *p;
+    u_char                          *p, *end;
     uint64_t                         first;
     ngx_uint_t                       i, n;
     ngx_http_idpay_redact_needle_t  *needle;
@@ -476,13 +468,23 @@ ngx_http_idpay_redact_find(ngx_http_idpay_redact_t *redact,
     text->found = NULL;
     text->cut = 0;
 
-    for (p = text->pos; p < text->end && n; p++) {
+    end = text->end;
+
+    if (text->last) {
+        end -= ngx_min((size_t) (end - text->pos), redact->min - 1);
+    }
+
+    for (p = text->pos; p < end && n; p++) {
 
         if (ngx_http_idpay_escape_begins(*p)) {
             first = ngx_http_idpay_redact_start(redact, text, p);
 
         } else {
             first = redact->first[*p];
+
+            if (text->end - p > 1) {
+                first &= redact->second[p[1]];
+            }
         }
 
         for (i = 0; first && i < n; i++) {
@@ -742,7 +744,7 @@ ngx_http_idpay_redact_fits(ngx_http_idpay_redact_needle_t *needle, size_t i,
         return needle->data[i] == c || (c == '+' && needle->data[i] == ' ');
     }
 
-    value = ngx_http_idpay_redact_base64[c];
+    value = ngx_http_idpay_escape_base64[c];
 
     if (i == 0) {
         value &= needle->head;

@@ -37,6 +37,8 @@
 typedef struct {
     ngx_array_t              needles;      /* their bytes are in the vault */
     uint64_t                *first;        /* in the vault: by first byte */
+    uint64_t                *second;       /* and by the one behind it */
+    size_t                   min;          /* bytes of the shortest one */
     size_t                   max;          /* bytes that may be held */
     ngx_http_idpay_vault_t  *vault;
 } ngx_http_idpay_redact_t;

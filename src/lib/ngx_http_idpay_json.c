@@ -68,11 +68,18 @@ done:
 ngx_int_t
 ngx_http_idpay_json_true(u_char *text, size_t len, const ngx_str_t *name)
 {
-    cJSON      *json, *item;
-    ngx_int_t   rc;
+    cJSON                  *json, *item;
+    ngx_int_t               rc;
+    ngx_http_idpay_json_t  *value;
 
-    json = ngx_http_idpay_json_object(text, len);
-    if (json == NULL) {
+    if (ngx_http_idpay_json_parse(text, len, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    json = (cJSON *) value;
+
+    if (!cJSON_IsObject(json)) {
+        cJSON_Delete(json);
         return NGX_ERROR;
     }
 
@@ -108,7 +115,7 @@ ngx_http_idpay_json_parse(u_char *text, size_t len,
     ngx_int_t   rc;
     ngx_str_t   quoted;
 
-    if (len == 0 || ngx_http_idpay_json_bounded(text, len) != NGX_OK) {
+    if (len == 0) {
         return NGX_DECLINED;
     }
 
@@ -398,8 +405,9 @@ static ngx_int_t
 ngx_http_idpay_json_quote(u_char *text, size_t len, ngx_str_t *quoted)
 {
     u_char      *p, *last, *dst;
-    ngx_uint_t   string;
+    ngx_uint_t   string, depth;
 
+    depth = 0;
     p = text;
     last = p + len;
     dst = quoted->data;
@@ -425,10 +433,21 @@ ngx_http_idpay_json_quote(u_char *text, size_t len, ngx_str_t *quoted)
         case CR:
         case LF:
         case ',':
+            *dst++ = *p++;
+            continue;
+
         case '{':
-        case '}':
         case '[':
+            if (++depth > NGX_HTTP_IDPAY_JSON_MAX_DEPTH) {
+                return NGX_DECLINED;
+            }
+
+            *dst++ = *p++;
+            continue;
+
+        case '}':
         case ']':
+            depth -= depth ? 1 : 0;
             *dst++ = *p++;
             continue;
 

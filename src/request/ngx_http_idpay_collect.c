@@ -348,9 +348,11 @@ ngx_http_idpay_collect_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     ngx_http_idpay_collect_redact(ctx->iucf->redact, &problem);
 
-    /* variables show the headers */
+    /* variables show the headers, which are those of an error now */
 
-    ngx_http_idpay_filter_headers(ctx->iucf->redact, reply.headers);
+    if (reply.status < NGX_HTTP_BAD_REQUEST) {
+        ngx_http_idpay_filter_headers(ctx->iucf->redact, reply.headers);
+    }
 
     if (problem.code == NGX_HTTP_IDPAY_CREDENTIAL_REJECTED) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
