@@ -6,9 +6,12 @@ package Idpay::Sim;
 #   Idpay::Sim->run(
 #       handler => sub ($sim, $request) { return $answer },
 #       act     => sub ($sim, $what) { return $data },    optional
+#       begin   => sub ($sim, $request) { return $guard },    optional
 #   );
 #
 # $request is an Idpay::Sim::Request, $answer a hash (see Idpay::Sim::Server).
+# begin is told of each whole request, whoever answers it then; the guard is
+# let go when the answer has been given, or the connection is closed.
 # $sim->accepts($name, @values) tells whether there is exactly one value and
 # whether it is one of those expected of the credential $name.
 # Every request is recorded and counted before it is judged.
@@ -48,6 +51,9 @@ package Idpay::Sim;
 #   status, headers [[name, value], ...], body (base64), body_size,
 #   retry_after     an answer other than the provider's; headers alone are
 #                   added to the provider's answer
+#   acted       the provider acts on the request first; its answer is lost
+#               where the rule gives another one or none. Without it such a
+#               rule leaves the provider untouched, and any other lets it act
 #   delay_ms    waits before it answers
 #   hold        waits until the answers are released
 #   trickle_ms  sends a byte each so many milliseconds
@@ -73,7 +79,7 @@ use constant MAX_RECORDS => 20_000;
 
 use constant { SLOT_MS => 100, SEED => 202_611_213 };
 
-has [qw(handler act server first limit)];
+has [qw(handler act begin server first limit)];
 has keep        => 1;
 has random      => SEED;
 has expect      => sub { {} };
@@ -175,6 +181,15 @@ sub _count ($self, $request) {
 
 
 sub _answer ($self, $request) {
+    my $begin  = $self->begin or return $self->_limited($request);
+    my $guard  = $begin->($self, $request);
+    my $answer = $self->_limited($request);
+
+    return { %$answer, guard => $guard };
+}
+
+
+sub _limited ($self, $request) {
     my $limit = $self->limit or return $self->_judged($request);
 
     my $answer
@@ -229,6 +244,7 @@ my @transport = qw(delay_ms trickle_ms chunked endless truncate reset close
 
 
 sub _misbehave ($self, $request, $rule) {
+    my $own = $rule->{acted} && $self->_own($request);
     my %answer;
 
     if (defined $rule->{raw}) {
@@ -245,7 +261,7 @@ sub _misbehave ($self, $request, $rule) {
     } elsif (!grep { defined && /^(?:before_header|no_answer)$/ }
         @$rule{qw(reset close)})
     {
-        %answer = %{ $self->_own($request) };
+        %answer = %{ $own || $self->_own($request) };
     }
 
     $answer{headers} = [
@@ -309,6 +325,8 @@ my %control = (
             return {};
         }
         my %rule = (times => 1, %$data);
+        die "nothing can act on half a request\n"
+            if $rule{acted} && $rule{early};
         $rule{match} = qr/$rule{match}/ if defined $rule{match};
         push @{ $self->rules }, \%rule;
         return {};

@@ -84,6 +84,7 @@ my %credentials = (
     passportreader => [qw(passportreader_public_key passportreader_secret)],
     plasmapay      => ['plasmapay_api_key'],
     plaid          => [qw(plaid_client_id plaid_secret)],
+    gopay          => [qw(gopay_client_id gopay_client_secret)],
     generic        => [],
 );
 my %prefix = (

@@ -175,14 +175,16 @@ sub _answer ($self, $c, $answer = undef) {
         body   => "simulator: $@\n",
     };
 
-    $c->{answer} = Idpay::Sim::Answer->new(
+    # kept before it is sent, since that may be the connection's end
+    my $sent = $c->{answer} = Idpay::Sim::Answer->new(
         %$answer,
         stream     => $c->{stream},
         head_only  => ($request->method // '') eq 'HEAD',
         keep_alive => !$c->{deaf} && $request->keep_alive,
         linger     => $c->{deaf},
         done       => sub { $self->_answered($c) },
-    )->send;
+    );
+    $sent->send;
     return;
 }
 

@@ -13,7 +13,8 @@ use warnings;
 
 use IO::Socket::SSL::Utils;
 
-my @names = map {"$_.test"} qw(plusid passportreader plasmapay plaid generic);
+my @names = map {"$_.test"}
+    qw(plusid passportreader plasmapay plaid gopay generic);
 
 use constant DAY => 86_400;
 
