@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Compress::Zlib qw(memGunzip memGzip);
+use IO::Select;
 use Mojo::JSON     qw(decode_json encode_json false true);
 use Test::Idpay;
 use Test::More;
@@ -216,9 +217,7 @@ my %mute = (
     'a NUL'               => "{\"code\":\"a\0b\"}",
     'a NUL behind'        => "{\"code\":\"x\"}\0",
     'only NULs'           => "\0" x 4096,
-    'half of a pair'      => '{"code":"\ud800"}',
-    'the other half'      => '{"code":"\udc00x"}',
-    'two halves, swapped' => '{"code":"\udc00\ud800"}',
+    'half of an escape'   => '{"code":"x","message":"\ud83d\ude0"}',
     'no escape'           => '{"code":"\x41"}',
     'a string'            => '"code"',
     'a number'            => '42',
@@ -257,6 +256,27 @@ my @told = (
     [ 'escaped NUL', '{"code":"a\u0000b"}', provider_code => "a${fffd}b" ],
     [ 'an escaped pair', '{"code":"\ud83d\ude00"}',
         provider_code => "\x{1f600}" ],
+    [ 'half of a pair', '{"code":"x","message":"bad \ud83d"}',
+        provider_code => 'x', detail => "bad $fffd" ],
+    [ 'nothing but it', '{"code":"\ud800","type":"\udfff"}',
+        provider_code => $fffd, provider_type => $fffd ],
+    [ 'the other half', '{"code":"\udc00x","message":"\uDE00 m"}',
+        provider_code => "${fffd}x", detail => "$fffd m" ],
+    [ 'two halves, swapped', '{"code":"x","message":"\udc00\ud800"}',
+        provider_code => 'x', detail => $fffd x 2 ],
+    [ 'one half, twice', '{"message":"\ud83d\ud83d"}', detail => $fffd x 2 ],
+    [ 'half of a pair before one', '{"message":"\uD83D\uD83D\uDE00\uDE00"}',
+        detail => "$fffd\x{1f600}$fffd" ],
+    [ 'half of a pair before others',
+        '{"message":"\ud83dx\ud83d\u0041\ud83d\n\ud83d\\\\ude00"}',
+        detail => "${fffd}x${fffd}A${fffd}\n${fffd}\\ude00" ],
+    [ 'what is no half', '{"message":"\ud7ff\ue000 \\\\ud800"}',
+        detail => "\x{d7ff}\x{e000} \\ud800" ],
+    [ 'half of a pair in a name', '{"\ud83d":"\udc00","code":"x"}',
+        provider_code => 'x' ],
+    [ 'half of a pair in errors', '{"errors":[{"field":"f\ud83d",'
+            . '"code":"\ude00","message":"m"}]}',
+        errors => [ { field => "f$fffd", code => $fffd, detail => 'm' } ] ],
     [ '40 digits', qq({"code":$long,"type":-$long}), provider_code => $long,
         provider_type => "-$long" ],
     [ 'numbers', '{"code":1e400,"type":-0.10}', provider_code => '1e400',
@@ -397,6 +417,41 @@ for my $uri ('/', '/encoded/') {
         is_problem($answer, "$encoding $uri", 400);
         is $answer->header('Content-Encoding'), undef, 'is not encoded';
     }
+}
+
+# One that stands still is not waited for as long as what may say something.
+{
+    my $head = "HTTP/1.1 404 Not Found\r\n";
+    my $half = 'x' x 40;
+    my @still = (
+        [ "${head}Content-Length: 100\r\n", $half ],
+        [ "${head}Transfer-Encoding: chunked\r\n", "28\r\n$half\r\n" ],
+    );
+    my (@plain, @encoded);
+
+    for my $uri ('/', '/unbuffered/', '/encoded/') {
+        for my $how (@still) {
+            my ($fields, $body) = @$how;
+
+            $sim->behave->clear->misbehave(keep => 1,
+                raw => "$fields\r\n$body");
+            push @plain, $t->get($uri, no_read => 1);
+            $sim->wait_requests(1);
+
+            $sim->misbehave(keep => 1,
+                raw => "${fields}Content-Encoding: gzip\r\n\r\n$body");
+            push @encoded, $t->get($uri, no_read => 1);
+            $sim->wait_requests(2);
+        }
+    }
+    for my $socket (@encoded) {
+        my $r = $t->read_response($socket, 'GET');
+        is_problem($r, 'an encoded body that stands still', 404);
+    }
+    is_deeply [ map { $_->fileno } IO::Select->new(@plain)->can_read(0) ], [],
+        'the others are waited for';
+    is_problem($t->read_response($_, 'GET'), 'one that is not encoded', 404)
+        for @plain;
 }
 
 

@@ -53,6 +53,11 @@ CONF
         idpay_error_map status=4xx not_found;
         idpay_error_map status=503 provider_error;
 CONF
+    except => "        idpay_error_map status=4xx not_found;\n",
+    named  => <<'CONF',
+        idpay_error_map status=4xx not_found;
+        idpay_error_map status=401 conflict;
+CONF
     every => <<'CONF',
         idpay_error_fields code=X-Code;
         idpay_error_map code=* request_failed;
@@ -139,6 +144,16 @@ sub call {
     $sim->behave->misbehave(status => $status, body => $body,
         headers => [ [ 'Content-Type', 'application/json' ], @headers ]);
     return $t->get("/$upstream/get");
+}
+
+
+# To one that may not be made twice.
+sub unsafe {
+    my ($upstream, $status, $body) = @_;
+
+    $sim->behave->misbehave(status => $status, body => $body,
+        headers => [ [ 'Content-Type', 'application/json' ] ]);
+    return $t->post("/$upstream/post", 'a=b');
 }
 
 
@@ -240,7 +255,8 @@ subtest 'rules' => sub {
         [ undef, undef,  404, 'conflict' ],
         [ undef, undef,  500, 'provider_unavailable' ],
         [ undef, undef,  599, 'provider_unavailable' ],
-        [ undef, undef,  401, 'conflict' ],
+        [ undef, undef,  401, 'credential_rejected' ],
+        [ 'CX',  undef,  401, 'consent_required' ],
         [ undef, undef,  600, 'provider_error' ],
         )
     {
@@ -262,6 +278,16 @@ subtest 'rules' => sub {
         is_problem(call('exact', $status, '{}'), "exact, a $status",
             code => $code);
     }
+
+    # a 401 is about the gateway's credential, unless it is named
+    is_problem(call($_->[0], $_->[1], '{}'), "4xx, $_->[0], a $_->[1]",
+        code => $_->[2], status => $_->[3])
+        for [ except => 401, credential_rejected => 502 ],
+        [ named => 401, conflict => 409 ],
+        map { my $status = $_; map { [ $_, $status, not_found => 404 ] }
+            qw(except named) } 400, 402, 403, 499;
+    $t->expect_log(qr/"except" refused the gateway's credential .* 401/);
+
     is_problem(call('every', 503, '', [ 'X-Code', 'x' ]), 'any code',
         code => 'request_failed', status => 402, provider_code => 'x');
     is_problem(call('every', 503, '', [ 'X-Code', '' ]), 'but one it must be',
@@ -295,6 +321,13 @@ for my $code (@codes) {
             retryable => $retryable ? Mojo::JSON->true : Mojo::JSON->false,
             status => $status, provider_status => $theirs,
             outcome => 'not_applied');
+
+        # a failure of the provider's own may have come too late
+        my $failed = $theirs >= 500 || $code =~ /^provider_/;
+        is_problem(unsafe('codes', $theirs, qq({"code":"$code"})),
+            'of a call that may not be made twice', code => $code,
+            status => $status, provider_status => $theirs,
+            outcome => $failed ? 'unknown' : 'not_applied');
     }
 }
 
@@ -325,6 +358,10 @@ subtest 'a status in the body' => sub {
         'the status of HTTP is an error: it counts', code => 'conflict');
     is_problem(call('status', 404, '{"code":500}'),
         'by rules for it, too', code => 'permission_denied');
+    is_problem(unsafe('status', 200, qq({"code":$_->[0]})),
+        "a $_->[0] to a call that may not be made twice",
+        outcome => $_->[1], provider_status => 200)
+        for [ 422, 'not_applied' ], [ 500, 'unknown' ];
     is call('codes', 200, '{"code":422}')->body, '{"code":422}',
         'without a source it passes';
 };

@@ -95,6 +95,20 @@ http {
             proxy_buffering off;
             idpay_pass odd/;
         }
+
+        location /off/ {
+            idpay_errors off;
+
+            location /off/header/         { idpay_pass header/; }
+            location /off/odd/            { idpay_pass odd/; }
+            location /off/basic/          { idpay_pass basic/; }
+            location /off/passportreader/ { idpay_pass passportreader/; }
+
+            location /off/unbuffered/ {
+                proxy_buffering off;
+                idpay_pass odd/;
+            }
+        }
     }
 }
 CONF
@@ -219,6 +233,10 @@ sub readings {
 }
 
 
+# Without the breaks between lines, those in a string of JSON.
+sub unfolded { return $_[0] =~ s/(?:[\r\n]|\\[rn])+[ \t]*//gr }
+
+
 sub decoded {
     my $text = shift;
 
@@ -231,6 +249,7 @@ sub decoded {
     };
 
     my @decoded = (
+        unfolded($text),
         $text =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger,
         $text =~ tr/+/ /r =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger,
         $text =~ s{((?:\\u[0-9A-Fa-f]{4})+)|\\(.)}
@@ -305,7 +324,8 @@ sub echo {
     );
     delete $said{message} if $problem->{status} >= 500;
 
-    my @odd = grep { ($said{$_} // '') !~ /^$_ $hidden end$/ }
+    # what is around it may be in lines
+    my @odd = grep { unfolded($said{$_} // '') !~ /^$_ $hidden end$/ }
         grep { exists $names->{$_} } sort keys %said;
     is "@odd", '', "$name: what is around it" or diag($r->body);
 
@@ -342,6 +362,86 @@ for my $name (grep {/JSON/ && !/base64/} sort keys %spelling) {
     echo("in the body, $name, chunked", 'unbuffered', $form, as_it_is => 1,
         chunked => 1);
 }
+
+
+
+# base64 in lines, as of MIME and PEM, and shorter ones: alone, and so that the
+# secret does not begin with the line.
+sub in_lines {
+    my ($text, $length, $end) = @_;
+    return join $end, encode_base64($text, '') =~ /(.{1,$length})/g;
+}
+
+my %lines;
+for my $place (qw(header odd basic passportreader unbuffered)) {
+    for my $i (0 .. $#{ $secrets{$place} }) {
+        my $secret = $secrets{$place}[$i];
+
+        for ([ 10, "\n " ], map { [ $_, "\n" ], [ $_, "\r\n" ] } 10, 64, 76) {
+            my ($length, $end) = @$_;
+
+            for my $before (0, 41) {
+                my $form = in_lines('-' x $before . $secret, $length, $end);
+                my $name = sprintf '%s, secret %d, lines of %d %s, %d before',
+                    $place, $i, $length, unpack('H*', $end), $before;
+                push @{ $lines{$place} }, [ $name, $form ] if $form =~ /\n/;
+            }
+        }
+    }
+}
+
+ok scalar(exposed(Test::Idpay::Response->new(raw => "message $_->[1] end"),
+    @{ $secrets{header} })), "$_->[0] would be found" for @{ $lines{header} };
+
+for my $place (sort keys %lines) {
+    for (@{ $lines{$place} }) {
+        my ($name, $form) = @$_;
+        my $json = $form =~ s/\n/\\n/gr =~ s/\r/\\r/gr;
+
+        echo($name, $place, $form);
+        echo("$name, JSON in it", $place, $json, chunked => 1);
+
+        # all of it passes, but what is the secret's
+        for my $body ("message $form end", qq({"message":"$json"})) {
+            my $sim = $sim{$place};
+            for my $how ([], [ chunked => 1 ]) {
+                $sim->behave->misbehave(status => 400, body => $body, @$how);
+                my $r = $t->post("/off/$place/", '{}');
+                my @exposed = exposed($r, @{ $secrets{$place} });
+                ok !@exposed, "off: $name, @$how" or diag($r->raw);
+                is length $r->body, length $body, 'its length';
+
+                # the colon of a pair may be left, in a character of its own
+                like $r->body, qr/^(?:message\ |\{"message":")[^*]*\*{10,}.?\**
+                    [^*]*(?:\ end|"\})$/sx, 'what is around it';
+            }
+        }
+    }
+}
+
+# In pieces.
+for my $place (qw(odd unbuffered)) {
+    my $form = in_lines("x$value{odd}", 20, "\r\n");
+    my $body = "message $form end";
+    my $json = '{"message":"' . $form =~ s/\r\n/\\r\\n/gr . '"}';
+
+    for my $text ($body, $json) {
+        my @rules = ([ body => $text, trickle_ms => 1, status => 500 ]);
+        for my $size (1, 2, 7) {
+            my $chunks = join '', map { sprintf "%x\r\n%s\r\n", length, $_ }
+                $text =~ /.{1,$size}/sg;
+            push @rules, [ raw => "HTTP/1.1 400 Bad\r\n"
+                    . "Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n" ];
+        }
+        for my $rule (@rules) {
+            $gate->behave->misbehave(@$rule);
+            my $r = $t->get("/off/$place/");
+            is length $r->body, length $text, "in pieces, $place, @$rule[0, 2]";
+            ok !exposed($r, $value{odd}), 'nothing of it' or diag $r->raw;
+        }
+    }
+}
+
 
 # Statuses of other ways to the answer.
 for my $status (200, 401, 403, 404, 422, 429, 500, 503, 599, 700) {

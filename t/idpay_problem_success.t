@@ -24,6 +24,8 @@ my $t   = Test::Idpay->new;
 my $sim = $t->sim('generic', name => 'gate', limits => "$quiet\n"
         . '        idpay_error_fields code=/code message=/message '
         . 'status=/code result=/id;');
+my $data = $t->sim('generic', name => 'data', tls => 0, limits => "$quiet\n"
+        . '        idpay_error_fields status=/code result=/data;');
 my $plasma = $t->sim('plasmapay', tls => 0);
 my $key    = $t->secret('plasmapay_api_key');
 
@@ -43,8 +45,13 @@ $t->config(<<"CONF");
 http {
     %%HTTP%%
 
+    log_format echo 'echo <\$upstream_http_x_echo> <\$upstream_http_etag> '
+                    '<\$upstream_http_content_language> '
+                    '<\$upstream_http_retry_after>';
+
     %%UPSTREAM_gate%%
     upstream plain_gate { server %%SIM_gate%%; keepalive 8; }
+    %%UPSTREAM_data%%
     %%UPSTREAM_plasmapay%%
 
     upstream off {
@@ -77,6 +84,44 @@ $servers
             idpay_timeout 300ms;
             idpay_pass gate/;
         }
+        location /data/ { idpay_pass data/; }
+
+        location /read/ {
+            proxy_read_timeout 400ms;
+            idpay_pass gate/;
+        }
+        location /read/unbuffered/ {
+            proxy_read_timeout 400ms;
+            proxy_buffering off;
+            idpay_pass gate/;
+        }
+
+        location /logged/ {
+            access_log %%TESTDIR%%/echo.log echo;
+            idpay_pass gate/;
+        }
+
+        location = /asking/ {
+            auth_request /asked/;
+            try_files /none \@allowed;
+        }
+        location = /asking/unbuffered/ {
+            auth_request /asked/unbuffered/;
+            try_files /none \@allowed;
+        }
+
+        # longer than any test waits
+        location /asked/ {
+            idpay_timeout 60s;
+            idpay_pass gate/;
+        }
+        location /asked/unbuffered/ {
+            idpay_timeout 60s;
+            proxy_buffering off;
+            idpay_pass gate/;
+        }
+        location \@allowed { return 200 "allowed"; }
+        location = /own { return 200 "own"; }
     }
 }
 CONF
@@ -88,6 +133,16 @@ my @places = qw(/ /unbuffered/);
 
 
 sub both { return compare($t, $sim, @_) }
+
+
+# The connections to the provider that are kept, ours and proxy_pass's.
+sub disconnect {
+    for my $port (8080, 8081) {
+        $sim->behave->misbehave(close => 'after_answer');
+        $t->get('/', port => $port);
+    }
+    return wait_until(5, sub { $sim->open_connections == 0 });
+}
 
 
 # What makes an error: the code in the body, and how the call has ended.
@@ -338,6 +393,131 @@ subtest 'cut before it could be judged' => sub {
     ok wait_until(5, sub { $sim->open_connections <= 1 }), 'it is closed';
 };
 
+subtest 'it stands still' => sub {
+    my $head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+
+    for my $place (qw(/read/ /read/unbuffered/)) {
+        for (
+            [ 'the header',    "Content-Length: 99\r\n\r\n" ],
+            [ 'half of it',    "Content-Length: 99\r\n\r\n{\"id\":\"paid\"" ],
+            [ 'no length',     "\r\n{\"id\":\"paid\"}" ],
+            [ 'a chunk of it', "Transfer-Encoding: chunked\r\n\r\n"
+                    . "d\r\n{\"id\":\"paid\"}\r\n" ],
+            )
+        {
+            my ($name, $rest) = @$_;
+            $sim->behave->clear->misbehave(times => 2, keep => 1,
+                raw => $head . $rest);
+
+            for ([ POST => 'unknown', false ], [ GET => 'not_applied', true ]) {
+                my ($method, $outcome, $retryable) = @$_;
+                is_problem($t->http($method, $place, port => 8082),
+                    "$place $name: $method", 504, 'provider_timeout',
+                    outcome => $outcome, retryable => $retryable,
+                    attempts => 1, provider_status => 200);
+            }
+            is scalar @{ $sim->requests }, 2, 'no call was made twice';
+        }
+    }
+    ok wait_until(5, sub { $sim->open_connections <= 1 }), 'all are closed';
+};
+
+
+# A result may be anything but nothing.
+subtest 'results' => sub {
+    for my $code (422, 500, '"422"') {
+        for my $result ('{"id":1}', '{}', '[1]', '[]', '[null]', '"d"', '" "',
+            '"\u0000"', 0, 7, 'false', 'true')
+        {
+            my $body = qq({"code":$code,"data":$result});
+            $data->behave->misbehave(body => $body, headers => \@json);
+            my $r = $t->post('/data/', 'abc', port => 8082);
+            is_deeply [ $r->status, $r->body ], [ 200, $body ], "$body passes";
+        }
+    }
+    for my $result ('null', '""', undef) {
+        my $body = '{"code":500' . (defined $result ? ',"data":' : '')
+            . ($result // '') . '}';
+        $data->behave->misbehave(body => $body, headers => \@json);
+        my $r = $t->post('/data/', 'abc', port => 8082);
+        is_problem($r, $body, 502, 'provider_error', outcome => 'unknown');
+    }
+};
+
+
+# Only an error's are looked at.
+subtest 'the credential in the header' => sub {
+    my $value = $t->secret_value('key');
+    my @echo  = (
+        [ 'X-Echo', "a${value}b" ], [ 'ETag', qq("$value") ],
+        [ 'Content-Language', $value ], [ 'Retry-After', $value ],
+    );
+
+    for my $place (@places) {
+        for my $type ('application/json', "application/json; a=$value",
+            "text/$value")
+        {
+            my $name = $type =~ s/\Q$value\E/KEY/r;
+
+            for my $how ([], [ chunked => 1 ]) {
+                for my $body ('{"id":"i","code":422}', '{}', 'x' x 70_000) {
+                    my $length = length $body;
+                    both("$place $name @$how, $length bytes", POST => $place, {
+                        body    => $body,
+                        headers => [ [ 'Content-Type', $type ], @echo ],
+                        @$how,
+                    }, body => 'abc');
+                }
+            }
+        }
+    }
+
+    # these can be seen in a log that the harness reads
+    for my $rule ([ body => '{"code":422}' ],
+        [ body => '{"id":"i"}', truncate => 'mid_body' ],
+        [ body => '{"id":"i"}', truncate => 'mid_body', chunked => 1 ])
+    {
+        $sim->behave->misbehave(@$rule, headers => [ @json, @echo ]);
+        my $r = $t->post('/logged/', 'abc', port => 8082);
+        is $r->header('Content-Type'), 'application/problem+json', 'a problem';
+        unlike $r->raw, qr/\Q$value\E/, 'nothing of it';
+    }
+    ok wait_until(5, sub { 3 == (() = $t->read('echo.log') =~ /^echo /mg) }),
+        'all are logged';
+    unlike $t->read('echo.log'), qr/\Q$value\E/, 'and nothing of it there';
+};
+
+
+# A subrequest for the status alone has no use for the body, which may never
+# end.
+subtest 'auth_request' => sub {
+    ok disconnect(), 'no connection';
+
+    for my $place (@places) {
+        for my $rule ([ endless => 1 ],
+            [ body_size => 10_000_000, chunked => 1 ])
+        {
+            $sim->behave->misbehave(headers => \@json, @$rule);
+            my $r = $t->get("/asking$place", port => 8082);
+            is $r->status, 200, "$place @$rule: the answer" or diag $r->error;
+            is $r->body, 'allowed', 'of what it is for';
+            ok wait_until(5, sub { $sim->open_connections == 0 }),
+                'the connection is closed';
+            is $t->get('/own', port => 8082, socket => $r->socket)->body,
+                'own', "the caller's goes on";
+        }
+        $sim->behave->misbehave(headers => \@json, body => '{"id":"i"}',
+            close => 'after_answer');
+        is $t->get("/asking$place", port => 8082)->status, 200,
+            "$place it is allowed";
+        $sim->behave->misbehave(headers => \@json, body => '{"code":401}',
+            close => 'after_answer');
+        is $t->get("/asking$place", port => 8082)->status, 500,
+            "$place an error is no permission";
+    }
+    $t->expect_log(qr/auth request unexpected status: 502/);
+};
+
 
 # A body that is not read passes as it comes, one that is does not.
 subtest 'first bytes' => sub {
@@ -414,9 +594,7 @@ subtest 'HTTP/2' => sub {
 
 # One connection of the caller's, and one to the provider.
 subtest 'connections' => sub {
-    $sim->behave->misbehave(close => 'after_answer');
-    $t->get('/');
-    ok wait_until(5, sub { $sim->open_connections == 0 }), 'none';
+    ok disconnect(), 'none';
 
     my $before = $sim->connections;
     my $socket;

@@ -39,6 +39,7 @@ my %limits = (
     broken  => 'idpay_retry off; idpay_breaker failures=1 open=50s',
     gone    => $off,
     full    => $off,
+    held    => "$off; idpay_error_fields status=/code result=/id",
 );
 my %server = (
     gone => '127.0.0.1:%%PORT_closed%%',
@@ -96,6 +97,7 @@ $upstreams
         location /passed/ { idpay_errors off; idpay_pass gate; }
         location /passed_again/ { idpay_errors off; idpay_pass again; }
         location /denied/ { deny all; idpay_pass gate; }
+        location /held_short/ { idpay_pass held; idpay_timeout 300ms; }
         location /nginx/  { return 200 "no provider"; }
 $locations
     }
@@ -104,6 +106,10 @@ CONF
 $t->run;
 
 my $n = 0;
+
+# A 2xx that could be an error by its body, and never ends.
+my $half = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    . "Content-Length: 99\r\n\r\n{\"id\":\"paid\"";
 
 
 # The values in the log of the call with that URI, as name => value; of the
@@ -309,6 +315,36 @@ subtest 'no answer' => sub {
 };
 
 
+# What it is, is known when its body has come.
+subtest 'a 2xx that is held back' => sub {
+    my %held = (status => 200, provider_status => 200);
+    my %of   = (
+        '{"id":"i","code":500}' => [ %held ],
+        '{"code":422}' => [ %held, status => 422, code => 'validation_failed',
+            outcome => 'not_applied' ],
+        '{"code":500}' => [ %held, status => 502, code => 'provider_error' ],
+    );
+    for ([ GET => 'not_applied' ], [ POST => 'unknown' ]) {
+        my ($method, $outcome) = @$_;
+
+        for my $body (sort keys %of) {
+            my @json = (headers => [ [ 'Content-Type', 'application/json' ] ]);
+            my %what = @{ $of{$body} };
+            $what{outcome} //= $outcome if $what{code};
+
+            $sim->behave->misbehave(body => $body, @json);
+            call($body, $method => 'held/', %what);
+            $sim->misbehave(body => $body, @json, truncate => 'mid_body');
+            call("half of $body", $method => 'held/', %held, status => 502,
+                code => 'provider_error', outcome => $outcome);
+        }
+        $sim->behave->misbehave(keep => 1, raw => $half);
+        call('late', $method => 'held_short/', %held, provider => 'held',
+            status => 504, code => 'provider_timeout', outcome => $outcome);
+    }
+};
+
+
 # It is not told anything: the log is where it can be seen.
 subtest 'a caller that leaves' => sub {
     my %gone = (status => 499, provider_status => '-');
@@ -353,16 +389,28 @@ subtest 'a caller that leaves' => sub {
     $leave->('before the connection', POST => 'full/', $while,
         outcome => 'not_applied');
 
-    $sim->behave->clear->misbehave(endless => 1);
-    my $uri = '/gate/endless?n=' . $n++;
-    my $got = 0;
-    eval {
-        $t->post($uri, 'a=b', sink => sub {
-            $got += length $_[0];
-            die "enough\n" if $got > 100_000;
-        });
-    };
-    is_told($uri, 'in the answer', status => 200, provider_status => 200);
+    for ([ GET => 'not_applied' ], [ POST => 'unknown' ]) {
+        my ($method, $outcome) = @$_;
+
+        $sim->behave->clear->misbehave(keep => 1, raw => $half);
+        $polls = 0;
+        $leave->('while a 2xx is held back', $method, 'held/', $while,
+            outcome => $outcome, provider_status => 200);
+    }
+
+    for my $place ('gate/', 'held/') {
+        $sim->behave->clear->misbehave(endless => 1,
+            headers => [ [ 'Content-Type', 'application/json' ] ]);
+        my $uri = "/${place}endless?n=" . $n++;
+        my $got = 0;
+        eval {
+            $t->post($uri, 'a=b', sink => sub {
+                $got += length $_[0];
+                die "enough\n" if $got > 100_000;
+            });
+        };
+        is_told($uri, 'in the answer', status => 200, provider_status => 200);
+    }
 };
 
 

@@ -81,7 +81,8 @@ sub is_translated {
 
     my ($method, $uri, $safe, $content) = @$call;
     my ($status, $fault, $again) = @{ $codes{$code} };
-    my $failed = (delete $told{as} // $answered) >= 500;
+    my $failed = (delete $told{as} // $answered) >= 500
+        || $code =~ /^provider_/;
     my $after  = delete $told{retry_after};
     my @theirs = (@head, @{ delete $told{head} // [] });
     my @ours   = (@sent, @{ delete $told{sent} // [] });
