@@ -93,7 +93,8 @@ static struct {
     { 0, "Basic [dXNlcjpwYXNz]." },
     { 0, "Basic [dXNlcjpwYXN%7a]" },
     { 0, "Basic dXNlcjpwYXN6" },
-    { 0, "Basic [dXNl\r\ncjpw\n YXNz] [dXNl\\r\\ncjpw\\nYXNz]" },
+    { 0, "Basic [dXNl\r\ncjpw\n YXNz] [d\nXNlcjpwYXN\nz] "
+         "[dXNl\\r\\ncjpw\\nYXNz]" },
     { 0, "dXNl\\tcjpwYXNz dXNl-cjpwYXNz" },
     { 0, "Basic [YTpiYw==] [YTpiYw=] [YTpiYw], [YTpiYw%3d%3D]" },
 
