@@ -7,7 +7,7 @@ use warnings;
 use List::Util qw(uniq);
 use POSIX qw(strftime);
 use Test::Idpay;
-use Test::Idpay::Load qw(park);
+use Test::Idpay::Load qw(park under_way);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -109,6 +109,7 @@ $upstreams
         listen 127.0.0.1:%%PORT_8080%% reuseport;
         $locations
         location /passport/ { idpay_pass passportreader/; }
+        location = /calls { access_log off; stub_status; }
     }
 }
 CONF
@@ -326,7 +327,8 @@ subtest 'Retry-After of the gateway' => sub {
     # all but the first of these have places when the pause begins
     $sim->clear;
     my @calls = park($t, 3, uri => '/parked/');
-    is scalar @{ $sim->wait_requests(1) }, 1, 'the first is there';
+    ok under_way($t, 3), 'they are there';
+    is scalar @{ $sim->wait_requests(1) }, 1, 'the first at the provider';
     $sim->release;
     my $back  = $t->get('/back/');
     my $start = time;

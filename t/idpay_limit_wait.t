@@ -10,7 +10,7 @@ use List::Util qw(uniq);
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Test::Idpay;
 use Test::Idpay::Client qw(connect_to send_bytes);
-use Test::Idpay::Load qw(park);
+use Test::Idpay::Load qw(park under_way);
 use Test::Idpay::Process qw(wait_until);
 use Test::More;
 use Time::HiRes qw(time);
@@ -77,17 +77,6 @@ CONF
 }
 
 
-# Waits until as many calls are under way in all workers; true when they are.
-sub under_way {
-    my $n = shift;
-
-    return wait_until(5, sub {
-        my ($calls) = $t->get('/calls')->body =~ /Writing: (\d+)/;
-        $calls == $n + 1;
-    });
-}
-
-
 # [status, wait, request time, attempts] of a call in the access log.
 sub logged {
     my $uri = shift;
@@ -147,7 +136,7 @@ for my $how (qw(left reset)) {
     subtest "callers that hang up: $how" => sub {
         $sim->clear;
         my @calls = park($t, 12, uri => sub { "/$how/" . shift });
-        ok under_way(11), 'they wait' or return;
+        ok under_way($t, 11), 'they wait' or return;
 
         # nginx's clock of milliseconds has to move on
         select undef, undef, undef, 0.01;
@@ -181,28 +170,28 @@ subtest 'places' => sub {
     };
     is $t->get('/places/')->status, 200, 'the first goes';
     my ($second, $third) = ($get->(), $get->());
-    ok under_way(2), 'two wait';
+    ok under_way($t, 2), 'two wait';
     $full->('three');
 
     close $third;
-    ok under_way(1), 'the last one hangs up';
+    ok under_way($t, 1), 'the last one hangs up';
     my $fourth = $get->();
-    ok under_way(2), 'its place is for a newcomer';
+    ok under_way($t, 2), 'its place is for a newcomer';
     $full->('three again');
 
     close $second;
-    ok under_way(1), 'one hangs up before another';
+    ok under_way($t, 1), 'one hangs up before another';
     my $fifth = $get->();
-    ok under_way(2), 'who moves up: there is one place';
+    ok under_way($t, 2), 'who moves up: there is one place';
     $full->('and no more');
 
     close $_ for $fourth, $fifth;
-    ok under_way(0), 'all hang up';
+    ok under_way($t, 0), 'all hang up';
     my @three = map { $get->() } 1 .. 2;
-    ok under_way(2), 'all the places are there';
+    ok under_way($t, 2), 'all the places are there';
     $full->('and not one more');
     close $_ for @three;
-    ok under_way(0), 'the end';
+    ok under_way($t, 0), 'the end';
 };
 
 
@@ -226,9 +215,9 @@ subtest 'Prefer: wait' => sub {
 
     my $call = $t->get('/prefer/', no_read => 1,
         headers => [ [ Prefer => 'wait=20' ] ]);
-    ok under_way(1), 'who has time waits';
+    ok under_way($t, 1), 'who has time waits';
     close $call;
-    ok under_way(0), 'the end';
+    ok under_way($t, 0), 'the end';
 
     # half a second is less than one
     my @calls = park($t, 2, uri => '/half/',
@@ -253,9 +242,9 @@ subtest 'kept connections' => sub {
     # what came behind does not hide that the caller has gone
     $r = $t->get('/prefer/x', no_read => 1);
     send_bytes($r, "GET /fast/never HTTP/1.1\r\nHost: a\r\n\r\n");
-    ok under_way(1), 'one that waits, another one behind it';
+    ok under_way($t, 1), 'one that waits, another one behind it';
     close $r;
-    ok under_way(0), 'both are gone';
+    ok under_way($t, 0), 'both are gone';
     is scalar grep({/never/} targets()), 0, 'and were not made';
 };
 
@@ -304,7 +293,7 @@ sub streams {
 subtest 'streams of HTTP/2' => sub {
     $sim->clear;
     my $socket = streams(map {"/stream/$_"} 0 .. 9);
-    ok under_way(9), 'ten, of which nine wait' or return;
+    ok under_way($t, 9), 'ten, of which nine wait' or return;
 
     # RST_STREAM of 1 to 7: streams 3 to 15
     send_bytes($socket,
@@ -314,13 +303,13 @@ subtest 'streams of HTTP/2' => sub {
     cmp_ok seconds(), '<', 3, 'they have moved up';
     is +(logged("/stream/$_"))[0], 200, "stream $_ is answered" for 0, 8, 9;
     is +(logged("/stream/$_"))[0], 499, "stream $_ was cancelled" for 1, 7;
-    ok under_way(0), 'none is left';
+    ok under_way($t, 0), 'none is left';
     close $socket;
 
     $socket = streams(map {"/prefer/s$_"} 1 .. 10);
-    ok under_way(10), 'ten more';
+    ok under_way($t, 10), 'ten more';
     close $socket;
-    ok under_way(0), 'the connection ends, and all of them';
+    ok under_way($t, 0), 'the connection ends, and all of them';
 };
 
 

@@ -12,6 +12,9 @@ package Test::Idpay::Load;
 #   park($t, $n, %opt)       sends $n calls, each over its own connection, and
 #                            waits for none: a list of sockets, which
 #                            $t->read_response takes
+#   under_way($t, $n)        waits until so many calls are under way in all
+#                            workers; true when they are. It asks the location
+#                            /calls, which has "access_log off; stub_status;"
 #
 # Options: method (GET), uri (/), headers ([[name, value], ...]), body, each of
 # these a value or code that is given the number of the call, from 0 on, and
@@ -37,9 +40,10 @@ use POSIX      qw(_exit);
 use Socket     qw(AF_INET INADDR_LOOPBACK IPPROTO_TCP SOCK_STREAM TCP_NODELAY
     pack_sockaddr_in);
 use Test::Idpay::Problem qw(is_problem keep_problem);
+use Test::Idpay::Process qw(wait_until);
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(load begin_load park);
+our @EXPORT_OK = qw(load begin_load park under_way);
 
 # A caller whose call failed waits as many seconds, lest it spin.
 use constant { PIECE => 131_072, PAUSE => 0.05 };
@@ -112,6 +116,16 @@ sub park {
             no_read => 1
         );
     } 0 .. $n - 1;
+}
+
+
+sub under_way {
+    my ($t, $n) = @_;
+
+    return wait_until(5, sub {
+        my ($calls) = $t->get('/calls')->body =~ /Writing: (\d+)/;
+        $calls == $n + 1;
+    });
 }
 
 
