@@ -224,7 +224,7 @@ my @rows = (
         qw(invalid_request unsupported_grant_type unsupported_response_type)),
     (map { [ $_, oauth('server_error', 'It is broken.'), 'provider_error',
             provider_code => 'server_error' ] } 400, 500),
-    (map { [ $_, oauth('temporarily_unavailable', 'Not for now.'),
+    (map { [ $_, oauth('temporarily_unavailable', 'Come back later.'),
             'provider_unavailable',
             provider_code => 'temporarily_unavailable' ] } 400, 503),
 
