@@ -64,7 +64,7 @@ deps:       ## installs the packages needed, with sudo when not root
 test:       ## builds and tests everything
 test: deps
 	@$(MAKE) --no-print-directory module static asan unit
-	@prove -j $(JOBS) -e t/tools/run $(ALL_TESTS)
+	@t/tools/test $(JOBS) $(ALL_TESTS)
 
 fuzz:       ## fuzzes the pure functions, FUZZ_SECONDS each; needs clang
 fuzz: deps
