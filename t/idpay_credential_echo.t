@@ -73,7 +73,7 @@ for my $uri ('/gate/refresh', '/passed/refresh') {
     $t->get($uri);
 }
 
-ok wait_until(5, sub { 24 == (() = $t->read('echo.log') =~ /\n/g) }),
+ok wait_until(20, sub { 24 == (() = $t->read('echo.log') =~ /\n/g) }),
     'all calls are in the log';
 unlike $t->read('echo.log'), qr/\Q@{[ substr $secret, -8 ]}\E/,
     'no variable has it, or its end';

@@ -58,7 +58,7 @@ $sim->behave->clear->misbehave(status => 429,
     headers => [ [ 'X-Echo', $secret ] ]);
 my ($caller) = park($t, 1, method => 'POST', uri => '/left', body => 'x');
 $sim->wait_requests(1);
-ok wait_until(5, sub { $sim->open_connections }), 'answered';
+ok wait_until(20, sub { $sim->open_connections }), 'answered';
 close $caller;
 logged('/left 499 not_applied 429', qr/left/);
 
@@ -67,7 +67,7 @@ sub logged {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    ok wait_until(5, sub { $t->read('echo.log') =~ /^\Q$what\E/m }),
+    ok wait_until(20, sub { $t->read('echo.log') =~ /^\Q$what\E/m }),
         "$what: logged";
     my ($line) = $t->read('echo.log') =~ /^(\Q$what\E.*)$/m;
     ok $line =~ /echo=\Q$stars\E$/, "$what: without the secret";

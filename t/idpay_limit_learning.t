@@ -21,8 +21,8 @@ my $once = 'idpay_retry off; idpay_breaker off;';
 # A provider of which nothing is known for each case and each test, all of them
 # the same simulator.
 my %limits = (
-    (map { $_ => $once } qw(workers other longer shorter pace free lower
-            reload)),
+    (map { $_ => $once } qw(other longer shorter pace free lower reload)),
+    workers => "$once idpay_rate 100r/s burst=9 wait=30s;",
     off    => "$once idpay_adaptive off;",
     tried  => 'idpay_retry base=10ms; idpay_breaker off;',
     back   => "$once idpay_rate 100r/s burst=9 wait=0;",
@@ -139,7 +139,9 @@ sub paused {
     my $name = shift;
 
     my $r = $t->get("/$name/", headers => [ [ Prefer => 'wait=1' ] ]);
-    return 0          if $r->status == 200;
+
+    # what is late to answer was let through, too
+    return 0          if $r->status == 200 || $r->json->{attempts};
     return $r->status if $r->status != 429;
 
     my ($fault, $seconds) = @{ $r->json }{qw(fault retry_after)};
@@ -149,11 +151,12 @@ sub paused {
 }
 
 
-# Dates and rests of a second are rounded, and the test takes time too.
+# Dates and rests of a second are rounded, and the test takes time too: since
+# then the pause may have begun.
 sub is_paused {
-    my ($got, $seconds, $name) = @_;
+    my ($got, $seconds, $since, $name) = @_;
 
-    ok $got <= $seconds && $got >= $seconds - 3, $name
+    ok $got <= $seconds && $got >= $seconds - 2 - (time - $since), $name
         or diag "$got, not $seconds";
     return;
 }
@@ -176,6 +179,7 @@ subtest 'fields' => sub {
         my ($status, $pause, @fields) = @{ $cases[$n] };
         my $name = join ' ', $status, map { ref() ? 'at a time' : $_ } @fields;
 
+        my $since = time;
         answers("/case$n/", $status, @fields);
         my $r = $t->get("/case$n/");
         is $r->status, $status == 500 ? 502 : $status, "$name: it is told";
@@ -183,7 +187,7 @@ subtest 'fields' => sub {
             if $status >= 400;
 
         my $paused = paused("case$n");
-        $pause ? is_paused($paused, $pause, "$name: $pause s")
+        $pause ? is_paused($paused, $pause, $since, "$name: $pause s")
                : is($paused, 0, "$name: no pause");
     }
 };
@@ -198,15 +202,9 @@ subtest 'who pauses' => sub {
     my @calls = park($t, 10, uri => '/workers/x');
     is_deeply [ map { $t->get('/other/')->status } 1 .. 4 ], [ (200) x 4 ],
         'another one has its calls meanwhile';
-    SKIP: {
-        skip 'too late to tell', 1 if time > $start + 1.8;
-        is scalar grep({ $_->{target} eq '/workers/x' } @{ $sim->requests }), 0,
-            'this one has none';
-    }
-
-    is_deeply statuses(@calls), [ (200) x 10 ], 'then they go';
+    is_deeply statuses(@calls), [ (200) x 10 ], 'this one in the end';
     my ($first) = grep { $_->{target} eq '/workers/x' } @{ $sim->requests };
-    cmp_ok $first->{time} - $start, '>=', 1.98, 'and not before';
+    cmp_ok $first->{time} - $start, '>=', 1.98, 'and none before';
 
     my @pids = uniq map {m{^(\d+) /workers/x}} split /\n/,
         $t->read('workers.log');
@@ -218,18 +216,29 @@ subtest 'pauses that overlap' => sub {
     for my $case ([ longer => 9, 4 ], [ shorter => 4, 9 ]) {
         my ($name, @seconds) = @$case;
 
-        $sim->misbehave(match => "^/$name/$_", status => 429,
-            delay_ms => 100 + 200 * $_, retry_after => $seconds[$_])
-            for 0 .. 1;
-        my @calls = park($t, 2, uri => sub { "/$name/" . shift });
-        is_deeply statuses(@calls), [ 429, 429 ], 'two calls under way';
-        is_paused(paused($name), 9, "$seconds[0] and $seconds[1]: the longer");
+        $sim->clear;
+        $sim->misbehave(match => "^/$name/$_", status => 429, hold => 1,
+            retry_after => $seconds[$_]) for 0 .. 1;
+        my @calls = map {
+            my $n = $_;
+            my ($call) = park($t, 1, uri => "/$name/$n");
+            is scalar @{ $sim->wait_requests($n + 1) }, $n + 1, 'under way';
+            $call;
+        } 0 .. 1;
+
+        my $since = time;
+        for my $call (@calls) {
+            $sim->release(1);
+            is $t->read_response($call)->status, 429, 'one has its answer';
+        }
+        is_paused(paused($name), 9, $since,
+            "$seconds[0] and $seconds[1]: the longer");
     }
 };
 
 
 # Five at once and six in the two seconds.
-subtest 'a quota' => sub {
+$t->measured('a quota' => sub {
     my %took;
     for my $name (qw(pace free)) {
         answers("/$name/", 200, RateLimit => '"default";r=11;t=2')
@@ -245,7 +254,7 @@ subtest 'a quota' => sub {
     cmp_ok $pace[-1], '>', 1.4, 'what is left is for the whole time';
     cmp_ok $pace[3],  '<', $pace[-1] / 3, 'though half of it goes at once';
     cmp_ok $took{free}[-1], '<', $pace[-1] / 3, 'without the field all do';
-};
+});
 
 
 subtest 'idpay_adaptive off' => sub {
@@ -256,13 +265,17 @@ subtest 'idpay_adaptive off' => sub {
         is $t->get('/off/')->status, $_->[0], "answer @$_";
         is paused('off'), 0, 'no pause';
     }
+
+    # which would be 5 a second
     $sim->clear;
-    statuses(park($t, 30, uri => '/off/'));
-    cmp_ok +(arrivals())[-1], '<', 1, 'nor a rate';
+    my $start = time;
+    is_deeply statuses(park($t, 100, uri => '/off/')), [ (200) x 100 ],
+        'a hundred calls';
+    cmp_ok time - $start, '<', 15, 'nor a rate';
 };
 
 
-subtest 'a refusal' => sub {
+$t->measured('a refusal' => sub {
     my %took;
     for my $when (qw(before after)) {
         $sim->clear;
@@ -276,7 +289,7 @@ subtest 'a refusal' => sub {
     }
     cmp_ok $took{after}, '>', 0.4, 'the rate is lower';
     cmp_ok $took{before}, '<', $took{after} / 2, 'than it was';
-};
+});
 
 
 subtest 'what is repeated' => sub {
@@ -289,6 +302,7 @@ subtest 'what is repeated' => sub {
 
     for my $case ([0], [ 1, 'Retry-After' => 1 ]) {
         my ($pause, @fields) = @$case;
+        $start = time;
         $passport->clear->misbehave(status => 429, body => 'too many',
             headers => @fields ? [ \@fields ] : []);
 
@@ -300,9 +314,8 @@ subtest 'what is repeated' => sub {
             [ 1, 1 ], 'and when to come again' if $pause;
         is scalar @{ $passport->requests }, 1, 'and not repeated';
 
-        $start = time;
         $t->post('/passport/api/v1/session.get', '{"id":1}');
-        cmp_ok time - $start, '>', 0.9, 'though heeded' if $pause;
+        cmp_ok time - $start, '>=', 0.99, 'though heeded' if $pause;
         is scalar @{ $passport->requests }, 2, 'the next call is another';
     }
 };
@@ -310,7 +323,7 @@ subtest 'what is repeated' => sub {
 
 # It is right: who comes then is let through. Where nobody may wait, nobody is
 # before.
-subtest 'Retry-After of the gateway' => sub {
+$t->measured('Retry-After of the gateway' => sub {
     my $told = sub {
         my ($r, $name) = @_;
         my $problem = $r->json;
@@ -348,16 +361,19 @@ subtest 'Retry-After of the gateway' => sub {
     cmp_ok $seconds, '<=', 4, 'to whom their places are free';
 
     sleep $start + 2 - time if time < $start + 2;
+    my $early = $t->get('/back/')->status;
     SKIP: {
-        skip 'too late to tell', 1 if time > $start + 2.8;
-        is $t->get('/back/')->status, 429, 'a second too early';
+        skip 'too late to tell', 1 if time > $start + 2.9;
+        is $early, 429, 'a second too early';
     }
-    sleep $start + 3 - time if time < $start + 3;
+
+    # nginx's clock may be some ms behind
+    sleep $start + 3.1 - time if time < $start + 3.1;
     is $t->get('/back/')->status, 200, 'who comes then is let through';
 
-    sleep $then - time if time < $then;
+    sleep $then + 0.1 - time if time < $then + 0.1;
     is $t->get('/parked/')->status, 200, 'there, too';
-};
+});
 
 
 subtest 'a reload' => sub {

@@ -17,32 +17,32 @@ my $sim = $t->sim('generic', tls => 0);
 # burst is how many are let through.
 my %rates = (
     paths => [
-        '6r/m burst=4 wait=0 path=/a',
-        '6r/m burst=1 wait=0 path=/a/b',
-        '6r/m burst=2 wait=0 path=/a/b/c',
+        '1r/m burst=4 wait=0 path=/a',
+        '1r/m burst=1 wait=0 path=/a/b',
+        '1r/m burst=2 wait=0 path=/a/b/c',
     ],
     methods => [
-        '6r/m burst=4 wait=0 path=/m',
-        '6r/m burst=1 wait=0 path=/m method=POST',
-        '6r/m burst=2 wait=0 method=PUT',
-        '6r/m burst=0 wait=0 method=DELETE',
+        '1r/m burst=4 wait=0 path=/m',
+        '1r/m burst=1 wait=0 path=/m method=POST',
+        '1r/m burst=2 wait=0 method=PUT',
+        '1r/m burst=0 wait=0 method=DELETE',
     ],
     both => [
-        '6r/m burst=5 wait=0',
-        '6r/m burst=3 wait=0 path=/narrow',
+        '1r/m burst=5 wait=0',
+        '1r/m burst=3 wait=0 path=/narrow',
         '1000r/s burst=100 path=/wide',
     ],
     slow  => [ '10r/s wait=30s', '5r/s wait=30s path=/slow' ],
-    waits => [ '100r/s', '6r/m wait=0 path=/none',
+    waits => [ '100r/s', '1r/m wait=0 path=/none',
         '2r/s wait=700ms path=/some', '12r/m wait=30s path=/long' ],
     tried => [
-        '6r/m burst=1 wait=0 path=/tried dry_run',
-        '6r/m burst=3 wait=0',
+        '1r/m burst=1 wait=0 path=/tried dry_run',
+        '1r/m burst=3 wait=0',
     ],
-    trial => [ '6r/m burst=0 wait=0 dry_run', '6r/m burst=1 wait=0 path=/a' ],
+    trial => [ '1r/m burst=0 wait=0 dry_run', '1r/m burst=1 wait=0 path=/a' ],
     turns => [ '20r/s wait=30s', '20r/s wait=30s path=/one',
         '20r/s wait=30s path=/other' ],
-    sent => ['6r/m burst=1 wait=0 path=/sent/'],
+    sent => ['1r/m burst=1 wait=0 path=/sent/'],
 );
 
 my $upstreams = join "\n", map {
@@ -141,7 +141,7 @@ subtest 'the path that is sent' => sub {
 };
 
 
-subtest 'a rule and the general limit' => sub {
+$t->measured('a rule and the general limit' => sub {
     is passes(GET => '/both/narrow'), 4, 'the rule';
     is passes(GET => '/both/wide'),   2, 'what is left of the general limit';
     is passes(GET => '/both/x'),      0, 'which is for all';
@@ -157,15 +157,15 @@ subtest 'a rule and the general limit' => sub {
         grep { $_->{target} eq '/slow' } @{ $sim->requests };
     cmp_ok $slow[-1] - $slow[0], '>=', 0.75, 'of those five, five a second';
     cmp_ok $slow[-1] - $slow[0], '<=', 3, 'and not slower';
-};
+});
 
 
 # Who waits under a rule does not hold up the others.
-subtest 'rules beside each other' => sub {
+$t->measured('rules beside each other' => sub {
     my $call = $t->get('/waits/long', no_read => 1);
     is $t->read_response($call)->status, 200, 'the first goes';
     $call = $t->get('/waits/long', no_read => 1);
-    ok wait_until(5, sub {
+    ok wait_until(20, sub {
         $t->get('/calls')->body =~ /Writing: 2/;
     }), 'the second waits, five seconds';
 
@@ -183,7 +183,7 @@ subtest 'rules beside each other' => sub {
 
     my @first = map { $_->{target} } @{ $sim->requests }[ 0 .. 5 ];
     is scalar(uniq @first), 2, 'and neither comes before the other';
-};
+});
 
 
 subtest 'dry_run' => sub {

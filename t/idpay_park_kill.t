@@ -14,7 +14,8 @@ use Test::Idpay::Process qw(wait_until);
 use Test::More;
 use Time::HiRes qw(sleep);
 
-use constant { RATE => 50, CALLERS => 40, KILLS => 20 };
+# LATE: seconds of a load that one of all may wait for a processor.
+use constant { RATE => 50, CALLERS => 40, KILLS => 20, LATE => 0.25 };
 
 my $t = Test::Idpay->new;
 $t->allow_log(qr/worker process \d+ exited on signal 9/);
@@ -84,10 +85,10 @@ sub worker_of {
 
 # Until there is another in its place.
 sub kill_worker {
-    my $worker = shift;
+    my $worker = shift or die "no worker\n";
 
     kill KILL => $worker;
-    ok wait_until(10, sub {
+    ok wait_until(20, sub {
         my @now = $t->worker_pids;
         @now == 2 && !grep { $_ == $worker } @now;
     }), 'a worker is killed, and there is a new one';
@@ -95,9 +96,9 @@ sub kill_worker {
 }
 
 
-subtest 'calls that wait' => sub {
+$t->measured('calls that wait' => sub {
     my @sockets = park($t, RATE, uri => sub {"/limited/$_[0]"});
-    ok wait_until(5, sub { !grep { !worker_of($_) } @sockets }),
+    ok wait_until(20, sub { !grep { !worker_of($_) } @sockets }),
         'all are accepted';
     my ($worker) = $t->worker_pids;
     my @kept     = grep { worker_of($_) != $worker } @sockets;
@@ -108,19 +109,21 @@ subtest 'calls that wait' => sub {
     my @r = map { $t->read_response($_) } @kept;
     is_deeply [ grep { $_->status != 200 } @r ], [],
         'those of the other worker are answered';
-    ok wait_until(10, sub { $t->worker_pids == 2 }), 'there is a new worker';
-};
+    ok wait_until(20, sub { $t->worker_pids == 2 }), 'there is a new worker';
+});
 
 
-subtest 'a limit' => sub {
+$t->measured('a limit' => sub {
     $limited->clear->record(0);
-    my $load = begin_load($t, callers => CALLERS, seconds => 5,
+    my $lateness = $t->lateness;
+    my $load     = begin_load($t, callers => CALLERS, seconds => 5,
         uri => '/limited/');
 
-    ok wait_until(10, sub { @{ $limited->series } >= 10 }), 'under load';
+    ok wait_until(20, sub { @{ $limited->series } >= 10 }), 'under load';
     kill_worker(($t->worker_pids)[0]);
     my $killed = @{ $limited->series };
     my $r      = $load->result;
+    my $late   = $lateness->();
 
     is_deeply [ keys %{ $r->{status} } ], [200], 'all answers are good';
     my $errors = sum 0, values %{ $r->{errors} };
@@ -130,20 +133,23 @@ subtest 'a limit' => sub {
     # Its places are lost too, up to the time that the last one may wait.
     my @n = map { $_->[1] } @{ $limited->series };
     my @later = @n[ $killed + 10 .. $killed + 29 ];
-    cmp_ok sum(map { $_ // 0 } @later) / 2, '>=', 0.85 * RATE,
-        'the limit is used to the full again';
-    cmp_ok max(map { sum @n[ $_ .. $_ + 9 ] } 0 .. $#n - 9), '<=', RATE * 1.1,
-        'and kept to' or diag "@n";
-};
+    SKIP: {
+        skip 'too late to tell', 1 if $late > LATE;
+        cmp_ok sum(map { $_ // 0 } @later) / 2, '>=', 0.85 * RATE,
+            'the limit is used to the full again';
+    }
+    cmp_ok max(map { sum @n[ $_ .. $_ + 9 ] } 0 .. $#n - 9), '<=',
+        RATE * (1.1 + $late), 'and kept to' or diag "@n, $late s late";
+});
 
 
-subtest 'a probe' => sub {
-    $failing->misbehave(status => 503, times => 2);
+$t->measured('a probe' => sub {
+    $failing->clear->misbehave(status => 503, times => 2);
     is $t->get('/failing/')->status, 503, 'it fails' for 1 .. 2;
     $failing->misbehave(delay_ms => 60_000);
 
     my $socket;
-    ok wait_until(5, sub {
+    ok wait_until(20, sub {
         $socket = $t->get('/failing/probe', no_read => 1);
         wait_until(0.3, sub { @{ $failing->requests } == 3 });
     }), 'a probe is under way';
@@ -151,9 +157,9 @@ subtest 'a probe' => sub {
     kill_worker(worker_of($socket));
     is $t->get('/failing/')->status, 503, 'the probe has not ended';
     is scalar @{ $failing->requests }, 3, 'there is no other';
-    ok wait_until(10, sub { $t->get('/failing/')->status == 200 }),
+    ok wait_until(20, sub { $t->get('/failing/')->status == 200 }),
         'until its time is over';
-};
+});
 
 
 # The first word of a zone is its lock: the process that has it. No signal
@@ -173,28 +179,39 @@ sub lock_by {
 
 
 subtest 'the lock' => sub {
+    # the first call of all begins the limiter, by the clock of its worker
+    is $t->get('/busy/')->status, 200, 'a call';
+    $busy->clear;
+
     my ($worker) = $t->worker_pids;
-    lock_by($worker) or plan skip_all => 'memory of others is not ours';
+    if (!lock_by($worker)) {
+        note 'memory of others is not ours';
+        return;
+    }
 
     my @sockets = park($t, 10, uri => '/busy/locked');
     ok !wait_until(0.5, sub { @{ $busy->requests } }), 'it is locked';
-    my @kept = grep { worker_of($_) != $worker } @sockets;
+    my @kept = grep {
+        my $of = worker_of($_);
+        $of && $of != $worker
+    } @sockets;
 
     kill KILL => $worker;
     my @r = map { $t->read_response($_) } @kept;
-    is_deeply [ grep { $_->status != 200 } @r ], [], 'calls go on';
-    ok wait_until(10, sub { $t->worker_pids == 2 }), 'there is a new worker';
+    is_deeply [ map { $_->status . ($_->error // '') } @r ], [ (200) x @r ],
+        'calls go on';
+    ok wait_until(20, sub { $t->worker_pids == 2 }), 'there is a new worker';
 };
 
 
 # The provider tells what is left of a quota: each answer takes the lock.
-subtest 'many' => sub {
+$t->measured('many' => sub {
     $busy->record(0)->limit(rate => 100_000, headers => 'ratelimit');
     my $load = begin_load($t, callers => CALLERS, seconds => 3,
         uri => '/busy/');
 
     for (1 .. KILLS) {
-        my @workers = wait_until(10, sub {
+        my @workers = wait_until(20, sub {
             my @now = $t->worker_pids;
             @now == 2 && \@now;
         });
@@ -203,16 +220,18 @@ subtest 'many' => sub {
     }
 
     my $r = $load->result;
-    is_deeply [ keys %{ $r->{status} } ], [200], 'all answers are good';
-    ok !grep({ !/^(?:closed|reset)$/ } keys %{ $r->{errors} }),
-        'no call hangs' or diag explain $r->{errors};
+    $t->certain(sub {
+        is_deeply [ keys %{ $r->{status} } ], [200], 'all answers are good';
+        ok !grep({ !/^(?:closed|reset)$/ } keys %{ $r->{errors} }),
+            'no call hangs' or diag explain $r->{errors};
+    });
 
-    ok wait_until(10, sub { $t->worker_pids == 2 }), 'two workers are there';
+    ok wait_until(20, sub { $t->worker_pids == 2 }), 'two workers are there';
     $r = load($t, callers => CALLERS, seconds => 1, uri => '/busy/');
     is_deeply [ keys %{ $r->{status} }, %{ $r->{errors} } ], [200],
         'all goes well';
     cmp_ok scalar(() = $t->error_log =~ /exited on signal 9/g), '>=', KILLS,
         'so many were killed';
-};
+});
 
 done_testing;

@@ -143,12 +143,19 @@ subtest 'calls that wait' => sub {
     is 0 + @{ $sim->requests }, 1, 'the provider is left alone';
 };
 
+# Twice, and some times more where the machine is busy: the least counts.
+my $soon = sub { $took{'/parked'} <= 2 * $took{'/delayed'} + 0.02 };
 my $again;
-for my $uri ('/delayed', '/parked', '/parked', '/delayed') {
-    subtest "again, $uri" => sub {
-        ($again, my $took) = parked($uri);
-        $took{$uri} = min($took, $took{$uri} // $took);
-    };
+
+for my $round (1 .. 6) {
+    last if $round > 2 && $soon->();
+
+    for my $uri ('/delayed', '/parked') {
+        subtest "again, $uri" => sub {
+            ($again, my $took) = parked($uri);
+            $took{$uri} = min($took, $took{$uri} // $took);
+        };
+    }
 }
 
 my $each = ($kb - $idle) / $calls;
@@ -159,8 +166,7 @@ SKIP: {
     skip 'instrumented', 3 if $t->instrumented;
     cmp_ok $each, '<=', MOST_KB, 'memory of each, KB';
     cmp_ok $again, '<=', $kb + 1024, 'nothing more the next time';
-    cmp_ok $took{'/parked'}, '<=', 2 * $took{'/delayed'} + 0.02,
-        'time that they take to go';
+    ok $soon->(), 'time that they take to go' or diag explain \%took;
 }
 
 is_deeply [ $t->worker_pids ], [$worker], 'the worker is the one of the start';

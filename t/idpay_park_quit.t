@@ -72,13 +72,13 @@ my %calls = (
 my %first = (turn => 2, again => 3, late => 3);
 
 
-# Calls that wait for a second or so.
+# Calls that wait for a second or so, or until they are released.
 sub short {
     my @kinds = @_;
 
     $sim->behave->clear;
     $sim->misbehave(match => '^/again/\d', retry_after => 1, times => 3);
-    $sim->misbehave(match => '^/again/late', delay_ms => 1000, times => 3);
+    $sim->misbehave(match => '^/again/late', hold => 1, times => 3);
 
     my @sockets = map { _park($_) } @kinds;
     my $first   = sum map { $first{$_} } @kinds;
@@ -141,9 +141,10 @@ for my $kind (qw(turn again late)) {
         my @sockets = short($kind);
 
         kill QUIT => $t->master_pid;
-        ok wait_until(5, sub { !$t->worker_pids }),
+        ok wait_until(20, sub { !$t->worker_pids }),
             'the worker is shutting down';
 
+        $sim->release;
         all_answered([$kind], @sockets);
         ok $t->quit, 'and it ends in time';
     };
@@ -155,7 +156,7 @@ subtest 'quit, and the callers go' => sub {
     my @sockets = long();
 
     kill QUIT => $t->master_pid;
-    ok wait_until(5, sub { !$t->worker_pids }), 'the worker is shutting down';
+    ok wait_until(20, sub { !$t->worker_pids }), 'the worker is shutting down';
 
     close $_ for @sockets;
     ok $t->quit, 'it ends in time';
@@ -174,7 +175,7 @@ for my $signal (qw(QUIT HUP)) {
 
         all_closed(@sockets);
         cmp_ok time - $since, '>=', 0.9, 'when it is time';
-        ok wait_until(10, sub { !kill 0, $worker }), 'and the worker ends';
+        ok wait_until(20, sub { !kill 0, $worker }), 'and the worker ends';
     };
 }
 
@@ -201,7 +202,7 @@ for my $signal (qw(QUIT TERM)) {
 }
 
 
-subtest 'reload' => sub {
+$t->measured('reload' => sub {
     start('');
     my @kinds   = qw(turn again late);
     my @sockets = short(@kinds);
@@ -211,18 +212,19 @@ subtest 'reload' => sub {
     $t->reload;
     push @sockets, park($t, 6, uri => '/turn/new');
     ok kill(0, $old), 'the old worker is still there';
+    $sim->release;
 
     my @new = splice @sockets, -6;
     all_answered(\@kinds, @sockets);
     is_deeply [ map { $t->read_response($_)->status } @new ], [ (200) x 6 ],
         'new calls are answered too';
-    ok wait_until(10, sub { !kill 0, $old }), 'the old worker ends';
+    ok wait_until(20, sub { !kill 0, $old }), 'the old worker ends';
 
     my @turns = grep { $_->{target} =~ m{^/turn/} } @{ $sim->requests };
     is_deeply [ map { $_->{target} } @turns[ -6 .. -1 ] ],
         [ ('/turn/new') x 6 ], 'new ones behind the old ones';
     cmp_ok $turns[-1]{time} - $turns[0]{time}, '>=', 0.9 * $#turns / 4,
         'at one rate';
-};
+});
 
 done_testing;

@@ -59,14 +59,14 @@ sub logged {
     my $uri = shift;
 
     my $status;
-    wait_until(5, sub {
+    wait_until(20, sub {
         ($status) = $t->access_log =~ m{"\w+ \Q$uri\E HTTP/1.1" (\d+)};
     });
     return $status;
 }
 
 
-sub gone { return wait_until(5, sub { $sim->open_connections == 0 }) }
+sub gone { return wait_until(20, sub { $sim->open_connections == 0 }) }
 
 
 for my $port (8080, 8081) {
@@ -175,14 +175,14 @@ subtest 'fifty at once' => sub {
     close $_ for @sockets;
 
     ok gone(), 'the provider sees the end of all';
-    ok wait_until(5, sub {
+    ok wait_until(20, sub {
         50 == (() = $t->access_log =~ m{"POST /many HTTP/1.1" 499}g);
     }), 'all are logged';
 
     $sim->behave;
     is $t->get('/')->status, 200, 'calls go on';
 
-    ok wait_until(5, sub {
+    ok wait_until(20, sub {
         $t->get('/status', headers => [ [ Connection => 'close' ] ])->body
             =~ /^Active connections: 1 \n.*Reading: 0 Writing: 1 Waiting: 0/s;
     }), 'no connection of a caller is left';

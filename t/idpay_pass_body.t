@@ -207,7 +207,7 @@ subtest '100 MB' => sub {
         skip 'instrumented', 1 if $t->instrumented;
         cmp_ok $memory->() - $before, '<', 8192, 'in less than 8 MB of memory';
     }
-    ok wait_until(5, sub { !glob $t->dir . '/client_body_temp/*' }),
+    ok wait_until(20, sub { !glob $t->dir . '/client_body_temp/*' }),
         'no temporary file stays';
 };
 

@@ -111,7 +111,7 @@ for my $frame ({}, { chunked => 1 }) {
     my $told = $r->json;
     is_deeply [ $r->status, @$told{qw(code provider_status)} ],
         [ 502, 'provider_error', 500 ], $name;
-    ok wait_until(5, sub { $sim->open_connections < $kept }),
+    ok wait_until(20, sub { $sim->open_connections < $kept }),
         "$name: the provider's answer is given up";
 }
 

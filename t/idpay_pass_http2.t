@@ -176,7 +176,7 @@ sub stream_bodies {
     my ($socket, $count) = @_;
 
     local $SIG{ALRM} = sub { die "no answer in time\n" };
-    alarm 20;
+    alarm 30;
 
     my (%body, %ended);
     while (keys %ended < $count && read $socket, my $head, 9) {
@@ -206,7 +206,7 @@ subtest 'streams' => sub {
     my $socket = streams(map {"/many$_"} 1 .. 30);
     is scalar @{ $sim->wait_requests(60) }, 60, 'thirty that wait';
     close $socket;
-    ok wait_until(5, sub { $sim->open_connections <= $kept }),
+    ok wait_until(20, sub { $sim->open_connections <= $kept }),
         'the provider sees the end of all';
     $t->expect_access_log(qr{"GET /many$_ HTTP/2.0" 499 }) for 1, 30;
 };
@@ -243,7 +243,7 @@ subtest 'failures' => sub {
         $sim->behave->misbehave(truncate => 'mid_body', body_size => 100_000,
             %$frame, times => 2);
         my ($ours, $theirs)
-            = map { finish(start($_, '/half', '--max-time', 3)) } 8080, 8081;
+            = map { finish(start($_, '/half')) } 8080, 8081;
         isnt $theirs->{exit}, 0, 'not whole, with proxy_pass';
         is $ours->{exit}, $theirs->{exit}, 'the same for us';
     }
@@ -253,7 +253,7 @@ subtest 'failures' => sub {
 subtest 'aborts' => sub {
     my $kept = $sim->open_connections;
     my $gone = sub {
-        ok wait_until(5, sub { $sim->open_connections <= $kept }),
+        ok wait_until(20, sub { $sim->open_connections <= $kept }),
             "$_[0]: the provider sees the end";
     };
     my $logged = sub {
@@ -270,7 +270,7 @@ subtest 'aborts' => sub {
 
     $sim->behave->clear->misbehave(endless => 1);
     $curl = start(8080, '/endless');
-    ok wait_until(5, sub { length $t->read("$curl->{base}.body") > 100_000 }),
+    ok wait_until(20, sub { length $t->read("$curl->{base}.body") > 100_000 }),
         'the body comes';
     ok $curl->{process}->stop(KILL => 5), 'the caller is gone';
     $gone->('endless');

@@ -129,15 +129,16 @@ subtest 'after answers of all kinds' => sub {
 subtest 'twenty at once' => sub {
     my ($ours, $theirs) = opened(sub {
         my $port = shift;
-        my $sim  = $sim{$port}->clear->misbehave(delay_ms => 200, times => 20);
+        my $sim  = $sim{$port}->clear->misbehave(hold => 1, times => 20);
 
         my @sockets
             = map { $t->get("/$_", port => $port, no_read => 1) } 1 .. 20;
         $sim->wait_requests(20);
+        $sim->release;
         is_deeply [ map { $t->read_response($_)->json->{target} } @sockets ],
             [ map {"/$_"} 1 .. 20 ], 'each caller gets its own';
 
-        my $kept = wait_until(5, sub { $sim->open_connections == 8 });
+        my $kept = wait_until(20, sub { $sim->open_connections == 8 });
         ok $kept, 'the eight that "keepalive" says are kept';
         $t->get('/', port => $port) for 1 .. 20;
     });

@@ -74,7 +74,7 @@ my $seen = 0;
 
 sub next_line {
     my @lines;
-    wait_until(5, sub {
+    wait_until(20, sub {
         @lines = $t->read('all.log') =~ /^(.*)\n/mg;
         return @lines > $seen;
     });
@@ -134,7 +134,7 @@ both('HEAD, a problem', { %foo, status => 404, body => 'x' x 2000 },
 $sim->behave;
 both('second', undef, POST => '/two/', body => 'abc');
 both('half', { truncate => 'mid_body', body => 'x' x 1000, %foo },
-    GET => '/a', timeout => 3);
+    GET => '/a');
 
 both('no answer', { close => 'no_answer' }, POST => '/a', body => 'x',
     own => 1);

@@ -135,7 +135,7 @@ $t->run;
 
 sub both {
     my ($name, $method, $uri, $rule, %opt) = @_;
-    return compare($t, $sim, $name, $method, $uri, $rule, timeout => 5, %opt);
+    return compare($t, $sim, $name, $method, $uri, $rule, %opt);
 }
 
 
@@ -230,7 +230,7 @@ subtest 'SSI' => sub {
     }
 
     $sim->behave->misbehave(match => 'one', close => 'no_answer', times => -1);
-    my $r = $t->get('/ssi.html', timeout => 5);
+    my $r = $t->get('/ssi.html');
     ok $r->complete, 'one without an answer: complete';
     like $r->body, qr/^<a>.*provider_error.*two.*<b>$/s,
         'the problem stands in its place';
@@ -239,7 +239,7 @@ subtest 'SSI' => sub {
         for my $body ('theirs', 'theirs' x 20_000) {
             $sim->behave->clear->misbehave(match => 'one', status => 404,
                 body => $body, times => 1);
-            $r = $t->get($page, timeout => 5);
+            $r = $t->get($page);
             is $r->status, 200, "$page, one with an error: the page";
             ok $r->complete, 'complete';
             like $r->body, qr/^<a>\{[^}]*"not_found"[^}]*\}\r\n\{.*two.*<b>$/s,

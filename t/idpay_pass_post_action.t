@@ -17,7 +17,6 @@ my $sim  = $t->sim('generic', limits => 'idpay_retry base=1s jitter=none;');
 my $slow = $t->sim('generic', name => 'limited',
     limits => 'idpay_rate 1r/s wait=3s;');
 my $after = $t->sim('generic', name => 'after', tls => 0);
-$after->misbehave(times => -1, delay_ms => 1500);
 
 $t->config(<<'CONF');
 %%GLOBALS%%
@@ -39,7 +38,6 @@ http {
 }
 CONF
 $t->run;
-my ($worker) = $t->worker_pids;
 
 my %calls = (
     'in the delay before another attempt' => [ $sim, '/delay', sub {
@@ -57,36 +55,38 @@ my %calls = (
 );
 
 for my $name (sort keys %calls) {
-    my ($provider, $uri, $prepare) = @{ $calls{$name} };
+    $t->measured($name => sub {
+        my ($provider, $uri, $prepare) = @{ $calls{$name} };
 
-    $sim->behave->clear;
-    $after->clear;
-    $prepare->();
+        $sim->behave->clear;
+        $after->behave->clear->misbehave(times => -1, delay_ms => 1500);
+        $prepare->();
 
-    my ($caller) = park($t, 1, method => 'POST', uri => $uri, body => 'pay',
-        headers => [ [ Prefer => 'wait=2' ] ]);
+        my ($worker) = $t->worker_pids;
+        my ($caller) = park($t, 1, method => 'POST', uri => $uri, body => 'pay',
+            headers => [ [ Prefer => 'wait=2' ] ]);
 
-    # parked, or with the provider
-    if ($provider == $sim) {
-        $sim->wait_requests(1);
-    } else {
-        $t->get('/seen');
-    }
-    close $caller;
+        # parked, or with the provider
+        if ($provider == $sim) {
+            $sim->wait_requests(1);
+        } else {
+            $t->get('/seen');
+        }
+        close $caller;
 
-    ok wait_until(5, sub { @{ $after->requests } >= 1 }),
-        "$name: the post_action is run";
+        ok wait_until(20, sub { @{ $after->requests } >= 1 }),
+            'the post_action is run';
 
-    # longer than any timer of the call
-    ok wait_until(10, sub { $after->open_connections == 0 }),
-        "$name: and ends";
-    is_deeply [ grep {m{/after}} map { $_->{target} }
-            @{ $sim->requests }, @{ $slow->requests } ], [],
-        "$name: it is no call to a provider";
-    is scalar(grep { $_->{target} eq $uri } @{ $provider->requests }),
-        ($provider == $sim ? 1 : 0), "$name: no further attempt";
+        # longer than any timer of the call
+        ok wait_until(20, sub { $after->open_connections == 0 }),
+            'and ends';
+        is_deeply [ grep {m{/after}} map { $_->{target} }
+                @{ $sim->requests }, @{ $slow->requests } ], [],
+            'it is no call to a provider';
+        is scalar(grep { $_->{target} eq $uri } @{ $provider->requests }),
+            ($provider == $sim ? 1 : 0), 'no further attempt';
+        is_deeply [ $t->worker_pids ], [$worker], 'the worker lives';
+    });
 }
-
-is_deeply [ $t->worker_pids ], [$worker], 'the worker lives';
 
 done_testing;

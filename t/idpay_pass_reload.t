@@ -72,7 +72,7 @@ subtest 'reload' => sub {
     ok !grep({ kill(0, $_) == 0 } keys %old), 'the old ones are still there';
 
     all_answered(1, @sockets);
-    ok wait_until(10, sub { !grep { kill 0, $_ } keys %old }),
+    ok wait_until(20, sub { !grep { kill 0, $_ } keys %old }),
         'then the old ones end';
 };
 
@@ -108,7 +108,7 @@ subtest 'quit' => sub {
     my @sockets = in_flight();
 
     kill QUIT => $t->master_pid;
-    ok wait_until(5, sub { !$t->worker_pids }), 'the workers are shutting down';
+    ok wait_until(20, sub { !$t->worker_pids }), 'the workers are ending';
 
     all_answered(0, @sockets);
     ok $t->quit, 'and it ends in time';

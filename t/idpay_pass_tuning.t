@@ -311,7 +311,7 @@ subtest 'rates' => sub {
         is $r->length, 400_000, "$uri: all of it";
 
         my $took;
-        wait_until(5, sub {
+        wait_until(20, sub {
             ($took) = $t->read('ids.log') =~ m{ \Q$uri\E\S+ ([\d.]+)\n};
         });
         cmp_ok $took, '>', 0.4, "$uri: a second, if anything is held back";
@@ -356,7 +356,7 @@ subtest 'headers of the request' => sub {
     my $seen = $sim->last_request;
     my ($id) = $sim->header($seen, 'X-Extra');
     like $id, qr/^[0-9a-f]{32}$/, '$request_id';
-    ok wait_until(5, sub { $t->read('ids.log') =~ /^id=\Q$id\E /m }),
+    ok wait_until(20, sub { $t->read('ids.log') =~ /^id=\Q$id\E /m }),
         'the same in the access log';
     is_deeply [ $sim->header($seen, 'X-Empty') ], [], 'an empty one is left';
     is_deeply [ $sim->header($seen, 'User-Agent') ], ['gateway'], 'replaced';

@@ -646,7 +646,7 @@ subtest 'HTTP/2' => sub {
         my ($method, $status, @how) = @$_;
         $sim->behave->misbehave(status => $status, headers => \@theirs, @how);
 
-        my @curl = (qw(curl -s --http2-prior-knowledge --max-time 10),
+        my @curl = (qw(curl -s --http2-prior-knowledge --max-time 30),
             $method eq 'HEAD' ? '-I' : '-i',
             $method eq 'POST' ? ('--data-binary', "\@$body") : ());
         open my $pipe, '-|', @curl,

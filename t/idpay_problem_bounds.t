@@ -104,29 +104,32 @@ for my $place (@places) {
         my ($name, $new, %rule) = @$_;
         $name = "$place, $name";
 
-        $sim->behave;
-        $t->get("/$place/") for 1 .. 2;
-        my $before = $sim->connections;
+        $t->measured($name => sub {
+            $sim->behave;
+            $t->get("/$place/") for 1 .. 2;
+            my $before = $sim->connections;
 
-        $sim->misbehave(status => 422, %rule);
-        my $r = $t->get("/$place/error");
+            $sim->misbehave(status => 422, %rule);
+            my $r = $t->get("/$place/error");
 
-        is_problem($r, "$name: the problem", 422, 'validation_failed',
-            provider_status => 422, attempts => 1, outcome => 'not_applied');
-        unlike $r->json->{detail}, qr/xxx/, "$name: nothing of half a text";
+            is_problem($r, 'the problem', 422, 'validation_failed',
+                provider_status => 422, attempts => 1,
+                outcome => 'not_applied');
+            unlike $r->json->{detail}, qr/xxx/, 'nothing of half a text';
 
-        # an end that has not been seen would make the next call fail
-        my $left = 1 - $new;
-        ok wait_until(5, sub { $sim->open_connections == $left }),
-            "$name: $left connections are left";
-        is $t->get("/$place/")->status, 200, "$name: the next call";
-        is $sim->connections - $before, $new, "$name: new connections";
+            # an end that has not been seen would make the next call fail
+            my $left = 1 - $new;
+            ok wait_until(20, sub { $sim->open_connections == $left }),
+                "$left connections are left";
+            is $t->get("/$place/")->status, 200, 'the next call';
+            is $sim->connections - $before, $new, 'new connections';
+        });
     }
 }
 
 
 # What is encoded says nothing, and is bounded all the same.
-{
+$t->measured('encoded' => sub {
     my @encoded = (headers => [ [ 'Content-Encoding', 'gzip' ] ],
         status => 422);
 
@@ -150,7 +153,7 @@ for my $place (@places) {
         'validation_failed', attempts => 1) for @sockets;
 
     cmp_ok time - $began, '<', 2.5, 'long before time is up';
-}
+});
 
 
 # All of these at once: what stands still, what comes a byte at a time.
@@ -168,13 +171,14 @@ my %slow = (
     trickle => [ status => 500, trickle_ms => 2, body => 'x' x 60_000 ],
 );
 
-subtest 'slow bodies' => sub {
+$t->measured('slow bodies' => sub {
     $sim->behave;
     $sim->misbehave(match => "/$_\$", times => -1, @{ $slow{$_} })
         for keys %slow;
 
     my %socket;
-    my $began = time;
+    my $logged = length $t->error_log;
+    my $began  = time;
     for my $name (sort keys %slow) {
         for my $place (@places) {
             $socket{"$place/$name"} = $t->post("/$place/$name", 'abc',
@@ -217,14 +221,17 @@ subtest 'slow bodies' => sub {
         'idpay_timeout ends them before the others';
     cmp_ok max(@{ $of{long} }), '<', 30, 'long before proxy_read_timeout';
 
-    ok wait_until(5, sub { $sim->open_connections == 0 }),
+    ok wait_until(20, sub { $sim->open_connections == 0 }),
         'no connection is left';
-};
-unlike $t->error_log, qr/the deadline of a call/,
-    'a deadline after the status is none of the call';
+    unlike substr($t->error_log, $logged), qr/the deadline of a call/,
+        'a deadline after the status is none of the call';
+});
 
 
-subtest 'a caller that hangs up' => sub {
+my $round = 0;
+
+$t->measured('a caller that hangs up' => sub {
+    $round++;
     for my $place (@places) {
         for my $name (qw(half large chunked)) {
             $sim->behave;
@@ -233,7 +240,7 @@ subtest 'a caller that hangs up' => sub {
                 @{ $slow{$name} });
 
             my @sockets = map {
-                $t->get("/$place/gone$name", no_read => 1)
+                $t->get("/$place/gone$name$round", no_read => 1)
             } 1 .. 5;
             is scalar @{ $sim->wait_requests(5) }, 5, "$place $name: sent";
 
@@ -241,19 +248,19 @@ subtest 'a caller that hangs up' => sub {
             is $t->get("/$place/")->status, 200, 'another call';
             close $_ for @sockets;
 
-            ok wait_until(5, sub { $sim->open_connections <= 1 }),
+            ok wait_until(20, sub { $sim->open_connections <= 1 }),
                 'the provider sees the end of all';
-            ok wait_until(5, sub {
+            ok wait_until(20, sub {
                 5 == (() = $t->access_log
-                        =~ m{"GET /$place/gone$name HTTP/1.1" 499 }g);
+                        =~ m{"GET /$place/gone$name$round HTTP/1.1" 499 }g);
             }), 'logged as 499';
         }
     }
-    ok wait_until(5, sub {
+    ok wait_until(20, sub {
         $t->get('/status', headers => [ [ Connection => 'close' ] ])->body
             =~ /^Active connections: 1 \n.*Reading: 0 Writing: 1 Waiting: 0/s;
     }), 'no connection of a caller is left';
-};
+});
 
 
 # The answers of the attempts before the last one say nothing.

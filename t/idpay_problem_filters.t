@@ -108,7 +108,7 @@ for my $place (qw(/ /unbuffered/ /off/ /off/unbuffered/)) {
 
             my $now = $t->get('/worker')->body;
             is $now, $worker, 'the same worker goes on' or $worker = $now;
-            ok wait_until(5, sub {
+            ok wait_until(20, sub {
                 $t->access_log =~ m{"$method \Q$uri\E HTTP/1.1" 415 };
             }), 'and logs it';
         }
@@ -128,7 +128,7 @@ for my $place (qw(/ /unbuffered/ /off/)) {
 }
 is $t->get('/', port => 8081)->status, 415, 'proxy_pass does the same';
 
-ok wait_until(5, sub {
+ok wait_until(20, sub {
     $t->get('/status', headers => [ [ Connection => 'close' ] ])->body
         =~ /^Active connections: 1 \n.*Reading: 0 Writing: 1 Waiting: 0/s;
 }), 'no connection of a caller is left';

@@ -88,7 +88,7 @@ sub is_problem {
 
         # A line is written when the answer is gone.
         my $line = join ' ', map { $_ // '' } @$problem{qw(request_id status)};
-        ok wait_until(5, sub { $t->read('id.log') =~ /^\Q$line\E /m }),
+        ok wait_until(20, sub { $t->read('id.log') =~ /^\Q$line\E /m }),
             'that is in the access log';
     };
     return;
@@ -118,7 +118,7 @@ my %no_http = (
 );
 for my $name (sort keys %no_http) {
     $sim->behave->misbehave(raw => $no_http{$name});
-    is_problem($t->post($retry, '{}', headers => \@type, timeout => 3),
+    is_problem($t->post($retry, '{}', headers => \@type),
         $name, status => 502, code => 'provider_error', provider => 'plaid',
         fault => 'provider', retryable => false, outcome => 'unknown',
         attempts => 1);
@@ -147,7 +147,7 @@ for my $uri ('/plaid/item/get', '/dead/x') {
     for my $method (qw(GET HEAD), $uri =~ /dead/ ? 'POST' : ()) {
         my @how = $method eq 'HEAD' ? '-I' : ('-X', $method, '-i');
         my $url = 'http://127.0.0.1:' . $t->port(8081) . $uri;
-        open my $curl, '-|', qw(curl -s --http2-prior-knowledge --max-time 10),
+        open my $curl, '-|', qw(curl -s --http2-prior-knowledge --max-time 30),
             @how, $method eq 'POST' ? ('-d', '{}') : (), $url
             or die "curl: $!";
         my $all = do { local $/; <$curl> };

@@ -535,7 +535,7 @@ is $t->get('/header/')->json->{detail}, "100%25 <b>$near</b> %zz \\u12 a+b",
 # All calls are in the log, and the harness looks for secrets there.
 my $calls = () = $t->read('echo.log') =~ /\n/g;
 $t->get('/header/last');
-ok wait_until(5, sub { (() = $t->read('echo.log') =~ /\n/g) > $calls }),
+ok wait_until(20, sub { (() = $t->read('echo.log') =~ /\n/g) > $calls }),
     'the log is written';
 my @pieces = map { quotemeta substr $_, 0, PIECE } @value{qw(key odd)};
 my $pieces = join '|', @pieces;

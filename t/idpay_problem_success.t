@@ -141,7 +141,7 @@ sub disconnect {
         $sim->behave->misbehave(close => 'after_answer');
         $t->get('/', port => $port);
     }
-    return wait_until(5, sub { $sim->open_connections == 0 });
+    return wait_until(20, sub { $sim->open_connections == 0 });
 }
 
 
@@ -363,7 +363,7 @@ subtest 'other answers' => sub {
     }
 };
 
-subtest 'cut before it could be judged' => sub {
+$t->measured('cut before it could be judged' => sub {
     my $body = '{"id":"i","a":"' . 'x' x 30_000 . '"}';
 
     for my $place (@places) {
@@ -390,10 +390,10 @@ subtest 'cut before it could be judged' => sub {
         504, 'provider_timeout', outcome => 'unknown', retryable => false);
     is_problem($t->get('/short/', port => 8082), 'out of time: GET',
         504, 'provider_timeout', outcome => 'not_applied');
-    ok wait_until(5, sub { $sim->open_connections <= 1 }), 'it is closed';
-};
+    ok wait_until(20, sub { $sim->open_connections <= 1 }), 'it is closed';
+});
 
-subtest 'it stands still' => sub {
+$t->measured('it stands still' => sub {
     my $head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
     for my $place (qw(/read/ /read/unbuffered/)) {
@@ -419,8 +419,8 @@ subtest 'it stands still' => sub {
             is scalar @{ $sim->requests }, 2, 'no call was made twice';
         }
     }
-    ok wait_until(5, sub { $sim->open_connections <= 1 }), 'all are closed';
-};
+    ok wait_until(20, sub { $sim->open_connections <= 1 }), 'all are closed';
+});
 
 
 # A result may be anything but nothing.
@@ -482,7 +482,7 @@ subtest 'the credential in the header' => sub {
         is $r->header('Content-Type'), 'application/problem+json', 'a problem';
         unlike $r->raw, qr/\Q$value\E/, 'nothing of it';
     }
-    ok wait_until(5, sub { 3 == (() = $t->read('echo.log') =~ /^echo /mg) }),
+    ok wait_until(20, sub { 3 == (() = $t->read('echo.log') =~ /^echo /mg) }),
         'all are logged';
     unlike $t->read('echo.log'), qr/\Q$value\E/, 'and nothing of it there';
 };
@@ -501,7 +501,7 @@ subtest 'auth_request' => sub {
             my $r = $t->get("/asking$place", port => 8082);
             is $r->status, 200, "$place @$rule: the answer" or diag $r->error;
             is $r->body, 'allowed', 'of what it is for';
-            ok wait_until(5, sub { $sim->open_connections == 0 }),
+            ok wait_until(20, sub { $sim->open_connections == 0 }),
                 'the connection is closed';
             is $t->get('/own', port => 8082, socket => $r->socket)->body,
                 'own', "the caller's goes on";
@@ -539,7 +539,7 @@ subtest 'first bytes' => sub {
     my %got = map { $_ => '' } keys %socket;
 
     for my $name (qw(text large)) {
-        ok wait_until(5, sub {
+        ok wait_until(20, sub {
             sysread $socket{$name}, $got{$name}, 65_536, length $got{$name};
             return $got{$name} =~ /(?:the beginning|\{"id":"i")\z/;
         }), "$name: the first bytes are there";
@@ -553,12 +553,12 @@ subtest 'first bytes' => sub {
     $sim->behave->misbehave(keep => 1, raw => $head =~ s/1000/200000/r
             . "Content-Type: application/json\r\n\r\n" . 'x' x 150_000);
     $socket{json} = $t->get('/json', no_read => 1);
-    ok wait_until(5, sub {
+    ok wait_until(20, sub {
         sysread $socket{json}, my $bytes, 65_536;
         return ($bytes // '') =~ m{^HTTP/1.1 200 OK\r\n};
     }), 'of what is too long, where bodies are buffered';
     close $socket{json};
-    ok wait_until(5, sub { $sim->open_connections <= 1 }), 'all are closed';
+    ok wait_until(20, sub { $sim->open_connections <= 1 }), 'all are closed';
 };
 
 
@@ -567,7 +567,7 @@ subtest 'HTTP/2' => sub {
     my $curl = sub {
         my $file = $t->dir . '/h2_' . $n++;
         open my $pipe, '-|',
-            qw(curl -s --http2-prior-knowledge --max-time 10 -w),
+            qw(curl -s --http2-prior-knowledge --max-time 30 -w),
             '%{http_code} %{size_download} %{content_type}', '-o', $file,
             'http://127.0.0.1:' . $t->port(8083) . '/'
             or die "curl: $!";

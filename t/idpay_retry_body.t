@@ -52,7 +52,7 @@ sub is_sent_thrice {
     my ($name, $rule, $method, $uri, $size, %opt) = @_;
 
     $sim->behave;
-    $socket = $t->get('/memory/', socket => $socket)->socket for 1, 2;
+    $socket = $t->get('/memory/', socket => $socket)->socket for 1 .. 6;
     $sim->clear->misbehave(times => 2, @$rule);
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -138,7 +138,7 @@ subtest 'cut off on the way' => sub {
 
 
 $sim->behave;
-ok wait_until(5, sub { !glob $t->dir . '/client_body_temp/*' }),
+ok wait_until(20, sub { !glob $t->dir . '/client_body_temp/*' }),
     'no file is left';
 
 done_testing;

@@ -87,20 +87,22 @@ for my $name (sort keys %budget) {
     my $rule = $name eq 'slow' ? [ delay_ms => 50 ] : [];
     my @load = $name eq 'slow' ? (callers => 20) : (rate => 100);
 
-    my ($calls, $attempts) = fail_all($name, $rule, @load);
-    note "$name: $calls calls, $attempts attempts";
+    $t->measured("the budget: $name" => sub {
+        my ($calls, $attempts) = fail_all($name, $rule, @load);
+        note "$name: $calls calls, $attempts attempts";
 
-    ok $attempts <= $calls * (1 + $budget{$name})
-        + ALWAYS * (1 + $seconds / 10) + FEW,
-        "$name: no more than the budget"
-        or diag "$calls calls, $attempts attempts";
-    ok $attempts >= $calls * (1 + $budget{$name} * 0.6) + ALWAYS - 1,
-        "$name: which is used"
-        or diag "$calls calls, $attempts attempts";
+        ok $attempts <= $calls * (1 + $budget{$name})
+            + ALWAYS * (1 + $seconds / 10) + FEW,
+            "$name: no more than the budget"
+            or diag "$calls calls, $attempts attempts";
+        ok $attempts >= $calls * (1 + $budget{$name} * 0.6) + ALWAYS - 1,
+            "$name: which is used"
+            or diag "$calls calls, $attempts attempts";
+    });
 }
 
 
-subtest 'a provider that fails one call in twenty' => sub {
+$t->measured('a provider that fails one call in twenty' => sub {
     $sim->behave->clear->misbehave(status => 503, times => -1, chance => 0.05);
     my $result = load($t, uri => '/shaky', seconds => $seconds, rate => 100);
     $sim->behave;
@@ -109,6 +111,6 @@ subtest 'a provider that fails one call in twenty' => sub {
     ok requests() > $result->{calls}, 'it did';
     ok $failed <= 1, 'callers do not see it'
         or diag "$failed of $result->{calls} failed";
-};
+});
 
 done_testing;

@@ -51,10 +51,10 @@ my $off = 'idpay_retry off; idpay_breaker off;';
 my %upstreams = (
     brief => "idpay_timeout 500ms; $off",
     long  => $off,
-    again => 'idpay_timeout 800ms; idpay_breaker off;'
+    again => 'idpay_timeout 3s; idpay_breaker off;'
         . 'idpay_retry tries=3 base=200ms jitter=none;',
-    never => 'idpay_timeout 2s; idpay_breaker off;'
-        . 'idpay_retry tries=3 base=3s jitter=none;',
+    never => 'idpay_timeout 5s; idpay_breaker off;'
+        . 'idpay_retry tries=3 base=9s jitter=none;',
     fragile => 'idpay_retry off; idpay_breaker failures=2 open=50s;',
     broken  => 'idpay_timeout 300ms; idpay_retry off;'
         . 'idpay_breaker failures=2 open=50s;',
@@ -110,14 +110,15 @@ $upstreams
             location /shorter/inside/ { idpay_pass long; }
         }
         location /longer/ { idpay_pass brief; idpay_timeout 20s; }
+        location /many/   { idpay_pass brief; idpay_timeout 4s; }
 
         location /stream/ {
             idpay_pass long;
-            idpay_timeout 1s;
+            idpay_timeout 4s;
         }
         location /stream/direct/ {
             idpay_pass long;
-            idpay_timeout 1s;
+            idpay_timeout 4s;
             proxy_buffering off;
         }
     }
@@ -146,7 +147,7 @@ sub hang {
 }
 
 
-sub gone { return wait_until(5, sub { $sim->open_connections == 0 }) }
+sub gone { return wait_until(20, sub { $sim->open_connections == 0 }) }
 
 
 sub is_timeout {
@@ -166,7 +167,7 @@ sub is_timeout {
 }
 
 
-subtest 'an attempt in flight' => sub {
+$t->measured('an attempt in flight' => sub {
     for (
         [ GET  => '/brief/',          'not_applied' ],
         [ PUT  => '/brief/',          'not_applied' ],
@@ -188,34 +189,34 @@ subtest 'an attempt in flight' => sub {
             "and the caller's is not";
     }
     $t->expect_access_log(qr{POST /brief/ .* 504 .* upstream_status="504"});
-};
+});
 
 
-subtest 'a longer time in a location' => sub {
+$t->measured('a longer time in a location' => sub {
     $sim->behave->clear->misbehave(delay_ms => 900);
     my ($r, $took) = timed(GET => '/longer/');
     is $r->status, 200, 'counts';
     ok $took > 0.85, 'for longer than that of the upstream';
-};
+});
 
 
-subtest 'a later attempt' => sub {
+$t->measured('a later attempt' => sub {
     $sim->behave->clear->misbehave(status => 503)
         ->misbehave(delay_ms => 60_000);
     my ($r, $took) = timed(GET => '/again/');
-    is_timeout($r, $took, 0.8, 'not_applied', 'the second', attempts => 2);
+    is_timeout($r, $took, 3, 'not_applied', 'the second', attempts => 2);
     is scalar @{ $sim->requests }, 2, 'there were two';
     $t->expect_access_log(
         qr{GET /again/ .* 504 .* upstream_status="503, 504"});
-};
+});
 
 
-subtest 'a delay that would end later' => sub {
+$t->measured('a delay that would end later' => sub {
     $sim->behave->clear->misbehave(status => 503, times => -1, body => 'no');
     my ($r, $took) = timed(GET => '/never/');
     is $r->status, 503, 'the answer that was there';
-    is $r->header('Retry-After'), 3, 'with the delay';
-    ok $took < 1.5, 'at once' or diag "$took s";
+    is $r->header('Retry-After'), 9, 'with the delay';
+    ok $took < 4, 'at once' or diag "$took s";
     is scalar @{ $sim->requests }, 1, 'one attempt';
 
     # 200 ms and 400 ms fit in, with what the attempts take
@@ -228,13 +229,13 @@ subtest 'a delay that would end later' => sub {
     ($r, $took) = timed(POST => '/again/', body => 'x');
     is $r->status, 429, "the provider's own delay";
     is_deeply [ $r->headers('Retry-After') ], [10], 'is told as it is';
-    ok $took < 0.7, 'at once' or diag "$took s";
+    ok $took < 2.5, 'at once' or diag "$took s";
     $sim->behave;
-};
+});
 
 
 # Nothing was sent, so the provider did nothing.
-subtest 'no connection yet' => sub {
+$t->measured('no connection yet' => sub {
     for my $uri (qw(/full/ /mute/)) {
         for my $method (qw(GET POST)) {
             my ($r, $took) = timed($method, $uri,
@@ -248,10 +249,10 @@ subtest 'no connection yet' => sub {
                 or diag "$took s";
         }
     }
-};
+});
 
 
-subtest 'a provider that does not read' => sub {
+$t->measured('a provider that does not read' => sub {
     for my $case ([ PUT => 'not_applied' ], [ POST => 'unknown' ]) {
         my ($method, $outcome) = @$case;
         my ($r, $took)
@@ -259,10 +260,10 @@ subtest 'a provider that does not read' => sub {
         is $r->status, 504, $method;
         is $r->json->{outcome}, $outcome, 'outcome';
     }
-};
+});
 
 
-subtest 'Prefer: wait' => sub {
+$t->measured('Prefer: wait' => sub {
     hang();
     my @shorter = ('wait=1', 'respond-async, wait=1', 'WAIT=1', 'wait="1"',
         'wait=1;x=y', 'handling=lenient; a="wait=9", wait=1');
@@ -296,12 +297,12 @@ subtest 'Prefer: wait' => sub {
         is $t->get('/long/', headers => [ [ 'Prefer', $_ ] ])->status, 200,
             "'$_' is none";
     }
-};
+});
 
 
-subtest 'what is answered takes its time' => sub {
-    $sim->behave->clear->misbehave(trickle_ms => 1, body => 'x' x 1600,
-        times => 2);
+$t->measured('what is answered takes its time' => sub {
+    $sim->behave->clear->misbehave(times => 2, trickle_ms => 20,
+        raw => "HTTP/1.1 200 OK\r\nContent-Length: 250\r\n\r\n" . 'x' x 250);
     my $began = time;
     my %call  = map { $_ => park($t, 1, uri => $_) }
         qw(/stream/ /stream/direct/);
@@ -309,30 +310,30 @@ subtest 'what is answered takes its time' => sub {
     for my $uri (sort keys %call) {
         my $r = $t->read_response($call{$uri});
         is $r->status, 200, "$uri: 200";
-        ok time - $began > 1.2, 'longer than its time';
+        ok time - $began > 4.2, 'longer than its time';
         ok $r->complete, 'complete';
-        is $r->length, 1600, 'all of it';
+        is $r->length, 250, 'all of it';
     }
-};
+});
 
 
-subtest 'fifty at once' => sub {
+$t->measured('fifty at once' => sub {
     hang();
     my $began = time;
-    my @calls = park($t, 50, uri => '/brief/', method => 'POST', body => 'x');
+    my @calls = park($t, 50, uri => '/many/', method => 'POST', body => 'x');
     my @r     = map { $t->read_response($_) } @calls;
 
     is_deeply [ map { $_->status . $_->json->{outcome} } @r ],
         [ ('504unknown') x 50 ], 'each is told';
-    ok time - $began < 0.5 + 2 * LATE, 'in time';
+    ok time - $began < 4 + 2 * LATE, 'in time';
     is scalar @{ $sim->requests }, 50, 'each was made once';
     ok gone(), 'no connection is left';
     $sim->behave;
     is $t->get('/brief/')->status, 200, 'calls go on';
-};
+});
 
 
-subtest 'a short wait of a caller is no failure of the provider' => sub {
+$t->measured('a short wait of a caller is no failure of the provider' => sub {
     hang();
     my @calls = park($t, 8, uri => '/fragile/',
         headers => [ [ 'Prefer', 'wait=1' ] ]);
@@ -348,11 +349,11 @@ subtest 'a short wait of a caller is no failure of the provider' => sub {
     my $r = $t->get('/broken/');
     is $r->status, 503, "two of the gateway's own time";
     is $r->json->{code}, 'provider_unavailable', 'open it';
-};
+});
 
 
 # Ten streams of one connection, and ten more on the same.
-subtest 'HTTP/2' => sub {
+$t->measured('HTTP/2' => sub {
     my $frame = sub {
         my ($type, $flags, $stream, $bytes) = @_;
         return substr(pack('N', length $bytes), 1)
@@ -378,7 +379,7 @@ subtest 'HTTP/2' => sub {
         $socket->blocking(1);
 
         local $SIG{ALRM} = sub { die "no answer in time\n" };
-        alarm 20;
+        alarm 30;
         my (%body, %ended);
         while (keys %ended < 10 && read $socket, my $head, 9) {
             my ($high, $low, $type, $flags, $stream)
@@ -396,6 +397,6 @@ subtest 'HTTP/2' => sub {
         ok gone(), 'no connection is left';
     }
     $sim->behave;
-};
+});
 
 done_testing;

@@ -168,7 +168,7 @@ sub is_delay {
 }
 
 
-subtest 'the schedule of PassportReader' => sub {
+$t->measured('the schedule of PassportReader' => sub {
     my $reader = sim_of('passportreader');
 
     calls_of_late('passportreader', 20);
@@ -182,10 +182,10 @@ subtest 'the schedule of PassportReader' => sub {
         if $ENV{IDPAY_SCHEDULE_BASE};
     is scalar @gaps, 4, 'four more attempts';
     is_delay($gaps[$_], $base * 2**$_, 'attempt ' . ($_ + 2)) for 0 .. $#gaps;
-};
+});
 
 
-subtest 'no delay is longer than max' => sub {
+$t->measured('no delay is longer than max' => sub {
     calls_of_late('capped', 10);
     $sim->clear->misbehave(status => 500, times => -1);
     call('capped');
@@ -195,10 +195,10 @@ subtest 'no delay is longer than max' => sub {
     is scalar @gaps, 4, 'four more attempts';
     is_delay($gaps[$_], (50, 150, 150, 150)[$_], 'attempt ' . ($_ + 2))
         for 0 .. $#gaps;
-};
+});
 
 
-subtest 'jitter' => sub {
+$t->measured('jitter' => sub {
     $sim->clear;
     $sim->misbehave(status => 500, match => "^/jitter/$_\$") for 0 .. 39;
     my @calls = park($t, 40, uri => sub {"/jitter/$_[0]"});
@@ -214,7 +214,7 @@ subtest 'jitter' => sub {
     ok $gaps[-1] > 0.3,  'and some after more';
     ok $gaps[-1] < 0.6 * FACTOR + SLACK, 'none after more than all of it'
         or diag "@gaps";
-};
+});
 
 
 my @days = qw(Sun Mon Tue Wed Thu Fri Sat);
@@ -259,7 +259,7 @@ sub times_of {
 
 
 # The delay itself would be 8 seconds.
-subtest 'Retry-After instead of the delay' => sub {
+$t->measured('Retry-After instead of the delay' => sub {
     my $date = int(time) + 3;
     my @past = dates(time - 100);
     my @times
@@ -275,14 +275,14 @@ subtest 'Retry-After instead of the delay' => sub {
     }
     is_delay($_->[1] - $_->[0], 0, 'a date that has passed')
         for @times[ 6, 7 ];
-};
+});
 
 
-subtest 'a Retry-After that is none' => sub {
+$t->measured('a Retry-After that is none' => sub {
     my @times = times_of('soon', 'soon', '-1', '1.5', '',
         'Thu, 99 Foo 2030 00:00:00 GMT');
     is_delay($_->[1] - $_->[0], 300, 'the delay itself') for @times;
-};
+});
 
 
 subtest 'tries' => sub {
@@ -455,13 +455,13 @@ subtest 'the last answer is told' => sub {
 };
 
 
-subtest 'the connection is kept' => sub {
-    calls_of_late('plusid', 3);
+$t->measured('the connection is kept' => sub {
     my $plusid = sim_of('plusid');
 
     for my $what ([ body => 'small' ], [ json => { code => 1 } ], [],
         [ body => 'x' x 1500 ])
     {
+        calls_of_late('plusid', 3);
         my $before = $plusid->connections;
         $plusid->clear->misbehave(status => 503, times => 2, @$what);
         is call('plusid')->status, 200, "@$what: in the end";
@@ -470,16 +470,17 @@ subtest 'the connection is kept' => sub {
     }
 
     # nothing to be taken for the next answer
+    calls_of_late('plusid', 3);
     $plusid->clear->misbehave(status => 503, times => 2, keep => 1,
         raw => "HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 200 "
             . "OK\r\nContent-Length: 4\r\n\r\nevil");
     my $r = call('plusid');
     is $r->status, 200, 'a second answer behind the first';
     is $r->body =~ /evil/, '', 'is not taken for one';
-};
+});
 
 
-subtest 'Retry-After of a retry that is not begun' => sub {
+$t->measured('Retry-After of a retry that is not begun' => sub {
     $sim->behave->clear->misbehave(status => 503, times => -1, body => 'no');
 
     my $began = time;
@@ -519,6 +520,6 @@ subtest 'Retry-After of a retry that is not begun' => sub {
     is $r->status, 503, 'no connection and no time: a problem';
     is $r->header('Retry-After'), 5, 'with the delay';
     is $r->json->{retry_after}, 5, 'in the document too';
-};
+});
 
 done_testing;

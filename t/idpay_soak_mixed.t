@@ -167,7 +167,7 @@ sub one {
         return;
     }
 
-    my $r = $t->http($method, $uri, body => $body, timeout => 10, %opt,
+    my $r = $t->http($method, $uri, body => $body, %opt,
         socket => $$socket);
     $$socket = $r->complete
         && ($r->header('Connection') // '') ne 'close' ? $r->socket : undef;
@@ -226,7 +226,7 @@ sub soak {
 sub rss {
     my ($pid) = $t->worker_pids;
 
-    wait_until(10, sub { $sim{generic}->open_connections <= 8 });
+    wait_until(20, sub { $sim{generic}->open_connections <= 8 });
     open my $fh, '<', "/proc/$pid/status" or die "worker $pid: $!";
     my ($kb) = map {/^VmRSS:\s+(\d+)/} <$fh>;
     return $kb;

@@ -118,7 +118,7 @@ sub told {
     my $uri = shift;
 
     my @told;
-    wait_until(10, sub {
+    wait_until(20, sub {
         @told = $t->read('idpay.log') =~ /^\Q$uri\E\|(.*)/m;
     }) or return { $uri => 'is not in the log' };
 
@@ -289,7 +289,7 @@ subtest 'refused before it is sent' => sub {
 };
 
 
-subtest 'no answer' => sub {
+$t->measured('no answer' => sub {
     my %late = (provider => 'gate', status => 504,
         code => 'provider_timeout', provider_status => '-');
 
@@ -312,11 +312,11 @@ subtest 'no answer' => sub {
     call('no connection', $_ => 'gone/', status => 503,
         code => 'provider_unavailable', provider_status => '-',
         outcome => 'not_applied') for qw(GET POST);
-};
+});
 
 
 # What it is, is known when its body has come.
-subtest 'a 2xx that is held back' => sub {
+$t->measured('a 2xx that is held back' => sub {
     my %held = (status => 200, provider_status => 200);
     my %of   = (
         '{"id":"i","code":500}' => [ %held ],
@@ -342,11 +342,11 @@ subtest 'a 2xx that is held back' => sub {
         call('late', $method => 'held_short/', %held, provider => 'held',
             status => 504, code => 'provider_timeout', outcome => $outcome);
     }
-};
+});
 
 
 # It is not told anything: the log is where it can be seen.
-subtest 'a caller that leaves' => sub {
+$t->measured('a caller that leaves' => sub {
     my %gone = (status => 499, provider_status => '-');
 
     # $until tells when it leaves
@@ -356,7 +356,7 @@ subtest 'a caller that leaves' => sub {
         my $uri = "/$place?n=" . $n++;
         my ($socket) = park($t, 1, method => $method, uri => $uri,
             $method eq 'GET' ? () : (body => 'a=b'));
-        ok wait_until(5, $until), "$name, $method: it leaves";
+        ok wait_until(20, $until), "$name, $method: it leaves";
         close $socket;
         is_told($uri, "$name, $method", %gone, %what);
     };
@@ -411,7 +411,7 @@ subtest 'a caller that leaves' => sub {
         };
         is_told($uri, 'in the answer', status => 200, provider_status => 200);
     }
-};
+});
 
 
 subtest 'not of this module' => sub {

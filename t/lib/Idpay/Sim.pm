@@ -37,7 +37,8 @@ package Idpay::Sim;
 #   POST /limit        see Idpay::Sim::Limit; {} is none. A request that it
 #                      refuses comes under no rule but the early ones
 #   POST /misbehave    adds a rule; an empty object removes all rules
-#   POST /release      the answers held back are given
+#   POST /release      {"number"}: so many of the answers held back are given,
+#                      the first ones; all of them where it is not there
 #   POST /expect       {NAME: value or [values]}, replaces what was expected
 #   POST /act          what people and time do at the provider
 #
@@ -333,8 +334,7 @@ my %control = (
     },
     'POST /release' => sub ($self, $data) {
         my $held = $self->held;
-        $self->held([]);
-        $_->() for @$held;
+        $_->() for splice @$held, 0, $data->{number} // @$held;
         return {};
     },
     'POST /act' => sub ($self, $data) {

@@ -32,6 +32,17 @@ package Test::Idpay;
 #   $t->instrumented             by a sanitizer or valgrind
 #   $t->error_log  $t->access_log  $t->expect_log(qr//)
 #   $t->expect_access_log(qr//)  $t->allow_log(qr//)
+# Time
+#   $t->measured($name, $code)   a subtest of what a busy machine can spoil:
+#                                where it fails that is told and it is run
+#                                again, up to four times in all, with nginx
+#                                started anew and simulators without rules and
+#                                records. A fault of the timing is there each
+#                                time; what may be there once goes into
+#   $t->certain($code)           whose checks are not made again
+#   $t->lateness                 code that returns the seconds that a worker or
+#                                a simulator has waited for a processor since,
+#                                the most of any
 # HTTP, to port 8080; options and answer: Test::Idpay::Client, ::Response
 #   $t->http($method, $uri, %opt)  $t->get($uri, %opt)
 #   $t->post($uri, $body, %opt)    $t->read_response($socket, $method, %opt)
@@ -52,6 +63,7 @@ use File::Basename qw(dirname);
 use File::Path     qw(remove_tree);
 use File::Temp     qw(tempdir);
 use IO::Socket::IP;
+use List::Util   qw(max);
 use Scalar::Util qw(weaken);
 use Socket       qw(SOL_SOCKET SO_REUSEADDR pack_sockaddr_in inet_aton
     unpack_sockaddr_in AF_INET SOCK_STREAM);
@@ -67,11 +79,14 @@ use Test::Idpay::Sim;
 use Test::Idpay::Upstream qw(unlimited upstream_block);
 
 use constant {
-    START_DEADLINE  => 15,
-    RELOAD_DEADLINE => 15,
-    QUIT_DEADLINE   => 15,
-    LOG_DEADLINE    => 5,
+    START_DEADLINE  => 30,
+    RELOAD_DEADLINE => 30,
+    QUIT_DEADLINE   => 30,
+    LOG_DEADLINE    => 20,
 };
+
+# How often what depends on time is measured, at most.
+use constant TRIES => 4;
 
 # Of the problems that do not fit, this many are shown.
 use constant SHOWN => 10;
@@ -566,6 +581,100 @@ sub allow_log {
     my ($self, $re) = @_;
     push @{ $self->{allow} }, $re;
     return $self;
+}
+
+
+# Time
+
+
+sub measured {
+    my ($self, $name, $code) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    for my $try (1 .. TRIES) {
+        local $self->{wrong} = 0;
+        my $died   = '';
+        my $events = Test2::API::intercept(sub {
+            eval { Test::More::subtest($name, $code); 1 } or $died = $@;
+        });
+        my @events = map { @{ $_->subevents } }
+            grep { $_->isa('Test2::Event::Subtest') } @$events;
+        my @failed = map { $_->name // '' }
+            grep { $_->isa('Test2::Event::Ok') && $_->causes_fail } @events;
+
+        return _tell_again($name, $died, @events)
+            if $try == TRIES || $self->{wrong} || !@failed && !$died;
+
+        Test::More::diag("measured again, $name: ",
+            join '; ', @failed, $died || ());
+        $self->_begin_anew;
+    }
+    return;
+}
+
+
+sub certain {
+    my ($self, $code) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $hub    = Test2::API::test2_stack()->top;
+    my $before = $hub->failed;
+    $code->();
+    $self->{wrong} = 1 if $hub->failed > $before;
+    return;
+}
+
+
+sub lateness {
+    my $self = shift;
+
+    my $waited = sub {
+        my %waited;
+        for my $pid ($self->worker_pids,
+            map { $_->pid } values %{ $self->{sims} // {} })
+        {
+            my (undef, $ns) = split ' ', _slurp("/proc/$pid/schedstat");
+            $waited{$pid} = ($ns // 0) / 1e9;
+        }
+        return \%waited;
+    };
+    my $before = $waited->();
+
+    return sub {
+        my $now = $waited->();
+        return max 0, map { $now->{$_} - ($before->{$_} // 0) } keys %$now;
+    };
+}
+
+
+sub _tell_again {
+    my ($name, $died, @events) = @_;
+
+    return Test::More::subtest($name, sub {
+        for (@events) {
+            if ($_->isa('Test2::Event::Ok')) {
+                Test::More::ok(!$_->causes_fail, $_->name);
+            } elsif ($_->isa('Test2::Event::Diag')) {
+                Test::More::diag($_->message);
+            } elsif ($_->isa('Test2::Event::Note')) {
+                Test::More::note($_->message);
+            }
+        }
+        die $died if $died;
+    });
+}
+
+
+sub _begin_anew {
+    my $self = shift;
+
+    my $running = $self->{nginx};
+    $self->quit;
+    $_->release->behave->clear for values %{ $self->{sims} // {} };
+    $self->run if $running;
+    return;
 }
 
 

@@ -13,7 +13,7 @@ package Test::Idpay::Client;
 # Options of request: port; headers => [[name, value], ...] in that order and
 # spelling; body => string, or code that returns the next piece ('' ends;
 # sent chunked unless a Content-Length is among the headers); chunked => 1;
-# raw => whole request; socket => an open connection; timeout (10 s, of the
+# raw => whole request; socket => an open connection; timeout (30 s, of the
 # whole call); sink => code that is given the body's bytes; ssl;
 # no_read => 1 returns the socket instead of an answer.
 #
@@ -33,7 +33,7 @@ use Time::HiRes qw(time);
 
 our @EXPORT_OK = qw(connect_to request send_bytes read_response);
 
-use constant { TIMEOUT => 10, PIECE => 131_072 };
+use constant { TIMEOUT => 30, PIECE => 131_072 };
 
 
 sub connect_to {

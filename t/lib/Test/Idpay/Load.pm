@@ -45,6 +45,9 @@ use Time::HiRes qw(time);
 
 our @EXPORT_OK = qw(load begin_load park under_way);
 
+# EV's handler would wake whoever sleeps when a process has been stopped.
+$SIG{CHLD} = 'DEFAULT';
+
 # A caller whose call failed waits as many seconds, lest it spin.
 use constant { PIECE => 131_072, PAUSE => 0.05 };
 
@@ -122,7 +125,7 @@ sub park {
 sub under_way {
     my ($t, $n) = @_;
 
-    return wait_until(5, sub {
+    return wait_until(20, sub {
         my ($calls) = $t->get('/calls')->body =~ /Writing: (\d+)/;
         $calls == $n + 1;
     });

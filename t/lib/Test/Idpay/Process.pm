@@ -14,6 +14,7 @@ package Test::Idpay::Process;
 use strict;
 use warnings;
 
+use Errno    ();
 use Exporter qw(import);
 use IO::Handle;
 use IO::Select;
@@ -109,8 +110,14 @@ sub line {
 
     while ($line !~ /\n/) {
         my $left = $deadline - time;
-        return if $left <= 0 || !IO::Select->new($out)->can_read($left);
-        return if !sysread $out, $line, 65_536, length $line;
+        return if $left <= 0;
+
+        # a signal is no end
+        $! = 0;
+        IO::Select->new($out)->can_read($left)
+            && sysread $out, $line, 65_536, length $line
+            or $!{EINTR}
+            or return;
     }
     return $line;
 }

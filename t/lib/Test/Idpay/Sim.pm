@@ -24,7 +24,8 @@ package Test::Idpay::Sim;
 #   ->open_connections         now
 #   ->misbehave(%rule)         see Idpay::Sim; body and raw are plain strings,
 #                              json => data is a body of that type
-#   ->release                  gives the answers that a rule holds back
+#   ->release($n)              gives the answers that a rule holds back, all of
+#                              them or the first $n
 #   ->behave                   removes all rules
 #   ->expect(%credentials)     what is accepted from now on
 #   ->act(%what)               what happens at the provider; its answer
@@ -40,7 +41,7 @@ use MIME::Base64   qw(decode_base64 encode_base64);
 use Test::Idpay::Client qw(request);
 use Test::Idpay::Process qw(wait_until);
 
-use constant { START_DEADLINE => 20, STOP_DEADLINE => 5, WAIT_DEADLINE => 5 };
+use constant { START_DEADLINE => 30, STOP_DEADLINE => 20, WAIT_DEADLINE => 20 };
 
 my $lib = abs_path(dirname(__FILE__) . '/../..');
 
@@ -184,8 +185,14 @@ sub misbehave {
 }
 
 
-sub release { $_[0]->_control(POST => '/release', {}); return $_[0] }
 sub behave { $_[0]->_control(POST => '/misbehave', {}); return $_[0] }
+
+
+sub release {
+    my ($self, $n) = @_;
+    $self->_control(POST => '/release', defined $n ? { number => $n } : {});
+    return $self;
+}
 
 
 sub expect {
