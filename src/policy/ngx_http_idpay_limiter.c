@@ -32,10 +32,16 @@
 #define ngx_http_idpay_limiter_after(a, b)                                    \
     ((ngx_msec_int_t) ((a) - (b)) > 0)
 
+/* workers see the time pass one after the other: an empty pause is none */
+
+#define ngx_http_idpay_limiter_paused(limiter, now)                           \
+    ((limiter)->pause_end != (limiter)->pause_start                           \
+     && ngx_http_idpay_limiter_after((limiter)->pause_end, now))
+
 #define ngx_http_idpay_limiter_starting(limiter, conf, now)                   \
     ((limiter)->state == NGX_HTTP_IDPAY_LIMITER_START                         \
      && (conf)->adaptive && (conf)->rate == 0                                 \
-     && !ngx_http_idpay_limiter_after((limiter)->pause_end, now))
+     && !ngx_http_idpay_limiter_paused(limiter, now))
 
 
 static void ngx_http_idpay_limiter_begin(ngx_http_idpay_limiter_t *limiter,
@@ -106,7 +112,7 @@ ngx_http_idpay_limiter_wait(ngx_http_idpay_limiter_t *limiter,
 
     start = now;
 
-    if (ngx_http_idpay_limiter_after(limiter->pause_end, now)) {
+    if (ngx_http_idpay_limiter_paused(limiter, now)) {
         start = limiter->pause_end;
     }
 
