@@ -487,6 +487,10 @@ ngx_http_idpay_redact_find(ngx_http_idpay_redact_t *redact,
             }
         }
 
+        if (first == 0 && !text->cut) {
+            continue;
+        }
+
         for (i = 0; first && i < n; i++) {
             if (first & ngx_http_idpay_redact_bit(i)) {
                 ngx_http_idpay_redact_match(text, &needle[i], p);

@@ -9,6 +9,24 @@
 #include <cjson/cJSON.h>
 
 
+/*
+ * A parsed text is in pieces of memory of this size or more, bytes: cJSON needs
+ * a lot of them, and a token among them is to be wiped.
+ */
+
+#define NGX_HTTP_IDPAY_JSON_PIECE  4096
+
+
+typedef struct ngx_http_idpay_json_piece_s {
+    struct ngx_http_idpay_json_piece_s  *next;
+    u_char                              *pos;
+    u_char                              *end;
+} ngx_http_idpay_json_piece_t;
+
+
+static void *ngx_http_idpay_json_alloc(size_t size);
+static void ngx_http_idpay_json_keep(void *p);
+static void ngx_http_idpay_json_wipe(ngx_http_idpay_json_piece_t *piece);
 static cJSON *ngx_http_idpay_json_object(u_char *text, size_t len);
 static cJSON *ngx_http_idpay_json_whole(u_char *text, size_t len);
 static ngx_uint_t ngx_http_idpay_json_same(u_char *member,
@@ -28,6 +46,14 @@ static cJSON *ngx_http_idpay_json_child(cJSON *object, u_char *p,
 static ngx_uint_t ngx_http_idpay_json_named(u_char *name, u_char *p,
     u_char *last);
 static cJSON *ngx_http_idpay_json_element(cJSON *array, u_char *p, size_t len);
+
+
+/* of the text that is being parsed, the last one first */
+
+static ngx_http_idpay_json_piece_t  *ngx_http_idpay_json_pieces;
+
+static cJSON_Hooks  ngx_http_idpay_json_hooks = { ngx_http_idpay_json_alloc,
+                                                  ngx_http_idpay_json_keep };
 
 
 ngx_int_t
@@ -79,7 +105,7 @@ ngx_http_idpay_json_true(u_char *text, size_t len, const ngx_str_t *name)
     json = (cJSON *) value;
 
     if (!cJSON_IsObject(json)) {
-        cJSON_Delete(json);
+        ngx_http_idpay_json_free(value);
         return NGX_ERROR;
     }
 
@@ -101,7 +127,7 @@ ngx_http_idpay_json_true(u_char *text, size_t len, const ngx_str_t *name)
         rc = NGX_OK;
     }
 
-    cJSON_Delete(json);
+    ngx_http_idpay_json_free(value);
 
     return rc;
 }
@@ -119,9 +145,11 @@ ngx_http_idpay_json_parse(u_char *text, size_t len,
         return NGX_DECLINED;
     }
 
+    ngx_http_idpay_json_pieces = NULL;
+
     /* in the worst case every other byte is a number, and each gets 2 more */
 
-    quoted.data = cJSON_malloc(2 * len + 1);
+    quoted.data = ngx_http_idpay_json_alloc(2 * len + 1);
     if (quoted.data == NULL) {
         return NGX_ERROR;
     }
@@ -131,15 +159,21 @@ ngx_http_idpay_json_parse(u_char *text, size_t len,
     rc = ngx_http_idpay_json_quote(text, len, &quoted);
 
     if (rc == NGX_OK) {
-        value = ngx_http_idpay_json_whole(quoted.data, quoted.len);
-    }
+        cJSON_InitHooks(&ngx_http_idpay_json_hooks);
 
-    cJSON_free(quoted.data);
+        value = ngx_http_idpay_json_whole(quoted.data, quoted.len);
+
+        cJSON_InitHooks(NULL);
+    }
 
     if (!cJSON_IsObject(value) && !cJSON_IsArray(value)) {
-        cJSON_Delete(value);
+        ngx_http_idpay_json_wipe(ngx_http_idpay_json_pieces);
         return NGX_DECLINED;
     }
+
+    /* the value that is all of the text has no name of its own */
+
+    value->string = (char *) ngx_http_idpay_json_pieces;
 
     *json = (ngx_http_idpay_json_t *) value;
 
@@ -147,10 +181,67 @@ ngx_http_idpay_json_parse(u_char *text, size_t len,
 }
 
 
+static void *
+ngx_http_idpay_json_alloc(size_t size)
+{
+    size_t                        n;
+    u_char                       *p;
+    ngx_http_idpay_json_piece_t  *piece;
+
+    size = ngx_align(size, NGX_ALIGNMENT);
+    piece = ngx_http_idpay_json_pieces;
+
+    if (piece == NULL || (size_t) (piece->end - piece->pos) < size) {
+
+        n = sizeof(ngx_http_idpay_json_piece_t) + size;
+        n = ngx_max(n, NGX_HTTP_IDPAY_JSON_PIECE);
+
+        piece = malloc(n);
+        if (piece == NULL) {
+            return NULL;
+        }
+
+        piece->next = ngx_http_idpay_json_pieces;
+        piece->pos = (u_char *) piece + sizeof(ngx_http_idpay_json_piece_t);
+        piece->end = (u_char *) piece + n;
+
+        ngx_http_idpay_json_pieces = piece;
+    }
+
+    p = piece->pos;
+    piece->pos += size;
+
+    return p;
+}
+
+
+static void
+ngx_http_idpay_json_keep(void *p)
+{
+    /* it goes with all the rest */
+}
+
+
+static void
+ngx_http_idpay_json_wipe(ngx_http_idpay_json_piece_t *piece)
+{
+    ngx_http_idpay_json_piece_t  *next;
+
+    for ( /* void */ ; piece; piece = next) {
+        next = piece->next;
+
+        ngx_explicit_memzero(piece, piece->pos - (u_char *) piece);
+        free(piece);
+    }
+}
+
+
 void
 ngx_http_idpay_json_free(ngx_http_idpay_json_t *json)
 {
-    cJSON_Delete((cJSON *) json);
+    if (json) {
+        ngx_http_idpay_json_wipe((void *) ((cJSON *) json)->string);
+    }
 }
 
 

@@ -58,7 +58,7 @@ typedef struct ngx_http_idpay_json_s  ngx_http_idpay_json_t;
 ngx_int_t ngx_http_idpay_json_parse(u_char *text, size_t len,
     ngx_http_idpay_json_t **json);
 
-/* frees all of a parsed text; "json" may be NULL */
+/* wipes and frees all of a parsed text; "json" may be NULL */
 void ngx_http_idpay_json_free(ngx_http_idpay_json_t *json);
 
 /*
