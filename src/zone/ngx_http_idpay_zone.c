@@ -6,6 +6,8 @@
 
 #include "zone/ngx_http_idpay_zone.h"
 
+#include <sys/mman.h>
+
 
 #define NGX_HTTP_IDPAY_ZONE_MAGIC  0x69647061
 
@@ -26,10 +28,11 @@ typedef struct {
 /* it lives in the zone, found by the "data" of the zone's slab pool */
 
 typedef struct {
-    ngx_uint_t    magic;
-    ngx_uint_t    layout;
-    size_t        size;
-    ngx_queue_t   nodes;
+    ngx_uint_t               magic;
+    ngx_uint_t               layout;
+    size_t                   size;
+    ngx_queue_t              nodes;
+    ngx_http_idpay_cache_t   cache;
 } ngx_http_idpay_zone_header_t;
 
 
@@ -143,12 +146,35 @@ ngx_http_idpay_zone_init(ngx_shm_zone_t *shm_zone, void *data)
                       &shm_zone->shm.name);
     }
 
+#ifdef MADV_DONTDUMP
+
+    if (madvise(shm_zone->shm.addr, shm_zone->shm.size, MADV_DONTDUMP) == -1) {
+        ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, ngx_errno,
+                      "idpay: madvise(MADV_DONTDUMP) failed, "
+                      "a core file would hold tokens");
+    }
+
+#endif
+
     /* what fails is told here, with the way out */
 
     zone->shpool->log_nomem = 0;
 
     zone->header = (former && old == zone->shpool)
                    ? former : ngx_http_idpay_zone_create(zone);
+
+    zone->cache = zone->header
+                  ? &((ngx_http_idpay_zone_header_t *) zone->header)->cache
+                  : NULL;
+
+    if (former && zone->header && old != zone->shpool) {
+        ngx_shmtx_lock(&old->mutex);
+
+        ngx_http_idpay_cache_copy_ids(zone->cache, zone->shpool,
+                                      &former->cache, ngx_current_msec);
+
+        ngx_shmtx_unlock(&old->mutex);
+    }
 
     entry = zone->entries.elts;
 
@@ -174,6 +200,10 @@ ngx_http_idpay_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         node = ngx_http_idpay_zone_find(former, &entry[i].name);
         if (node) {
             ngx_memcpy(entry[i].node, node, zone->size);
+
+            ngx_http_idpay_cache_copy(zone->cache, zone->shpool,
+                                      entry[i].node, &former->cache, node,
+                                      ngx_current_msec);
         }
 
         ngx_shmtx_unlock(&old->mutex);
@@ -260,6 +290,8 @@ ngx_http_idpay_zone_create(ngx_http_idpay_zone_t *zone)
 
     ngx_queue_init(&header->nodes);
 
+    ngx_http_idpay_cache_init(&header->cache);
+
     zone->shpool->data = header;
 
     return header;
@@ -282,11 +314,14 @@ ngx_http_idpay_zone_get(ngx_http_idpay_zone_t *zone, ngx_str_t *name)
         goto done;
     }
 
-    node = ngx_slab_calloc_locked(zone->shpool,
-                                  NGX_HTTP_IDPAY_ZONE_OFFSET + zone->size);
+    node = ngx_http_idpay_cache_alloc(&header->cache, zone->shpool, NULL,
+                                      NGX_HTTP_IDPAY_ZONE_OFFSET + zone->size,
+                                      ngx_current_msec);
     if (node == NULL) {
         goto done;
     }
+
+    ngx_memzero(node, NGX_HTTP_IDPAY_ZONE_OFFSET + zone->size);
 
     node->len = ngx_min(name->len, NGX_HTTP_IDPAY_ZONE_NAME);
     ngx_memcpy(node->name, name->data, node->len);

@@ -3,7 +3,8 @@
  * Copyright (C) 2026 idpay contributors
  *
  * The shared memory zone "idpay": a node of equal size for each provider, found
- * by the provider's name.  It outlives a reload of the configuration.
+ * by the provider's name, and the tokens of all.  It outlives a reload of the
+ * configuration, and is left out of core files.
  */
 
 
@@ -13,6 +14,8 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+
+#include "zone/ngx_http_idpay_cache.h"
 
 
 #define NGX_HTTP_IDPAY_ZONE_SIZE  (4 * 1024 * 1024)
@@ -29,12 +32,13 @@ typedef struct {
 
 
 typedef struct {
-    ngx_shm_zone_t  *shm_zone;
-    ngx_slab_pool_t *shpool;   /* its mutex is the lock of all nodes */
-    void            *header;
-    ngx_uint_t       layout;   /* of the nodes: a change is a new number */
-    size_t           size;     /* of a node, bytes */
-    ngx_array_t      entries;  /* of ngx_http_idpay_zone_entry_t */
+    ngx_shm_zone_t          *shm_zone;
+    ngx_slab_pool_t         *shpool;  /* its mutex is the lock of all */
+    void                    *header;
+    ngx_http_idpay_cache_t  *cache;
+    ngx_uint_t               layout;  /* a change of it is a new number */
+    size_t                   size;    /* of a node, bytes */
+    ngx_array_t              entries; /* of ngx_http_idpay_zone_entry_t */
 } ngx_http_idpay_zone_t;
 
 
