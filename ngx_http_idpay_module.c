@@ -5,13 +5,19 @@
 
 
 #include "ngx_http_idpay.h"
+#include "credential/ngx_http_idpay_grants.h"
 #include "credential/ngx_http_idpay_upstream.h"
+#include "lib/ngx_http_idpay_curl.h"
 #include "request/ngx_http_idpay_admission.h"
 #include "request/ngx_http_idpay_attempt.h"
+#include "request/ngx_http_idpay_callback.h"
+#include "request/ngx_http_idpay_consents.h"
 #include "request/ngx_http_idpay_errors.h"
 #include "request/ngx_http_idpay_filter.h"
 #include "request/ngx_http_idpay_limits.h"
+#include "request/ngx_http_idpay_page.h"
 #include "request/ngx_http_idpay_pass.h"
+#include "request/ngx_http_idpay_start.h"
 #include "request/ngx_http_idpay_variables.h"
 
 
@@ -23,6 +29,8 @@ static void *ngx_http_idpay_create_upstream_conf(ngx_conf_t *cf);
 static void *ngx_http_idpay_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_idpay_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_http_idpay_init_module(ngx_cycle_t *cycle);
+static void ngx_http_idpay_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_command_t  ngx_http_idpay_commands[] = {
@@ -146,6 +154,41 @@ static ngx_command_t  ngx_http_idpay_commands[] = {
       0,
       NULL },
 
+    { ngx_string("idpay_consent_url"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_http_idpay_grants_consent_url,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("idpay_consent_start"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_idpay_start,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("idpay_consent_callback"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_idpay_callback,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("idpay_consents"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_idpay_consents,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("idpay_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE23,
+      ngx_http_idpay_grants_store,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("idpay_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_idpay_set_zone,
@@ -178,11 +221,11 @@ ngx_module_t  ngx_http_idpay_module = {
     ngx_http_idpay_commands,               /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_http_idpay_admission_init_module,  /* init module */
+    ngx_http_idpay_init_module,            /* init module */
     ngx_http_idpay_admission_init_process, /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_idpay_exit_process,           /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -284,7 +327,8 @@ ngx_http_idpay_init_main_conf(ngx_conf_t *cf, void *conf)
 
         if (ngx_http_idpay_upstream_init(cf, uscfp[i], defaults) != NGX_OK
             || ngx_http_idpay_limits_init(cf, iucf) != NGX_OK
-            || ngx_http_idpay_errors_init(cf, iucf) != NGX_OK)
+            || ngx_http_idpay_errors_init(cf, iucf) != NGX_OK
+            || ngx_http_idpay_grants_init(cf, uscfp[i], imcf, iucf) != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
@@ -299,6 +343,7 @@ ngx_http_idpay_init_main_conf(ngx_conf_t *cf, void *conf)
             }
         }
 
+        iucf->zone = imcf->zone;
         iucf->node = ngx_http_idpay_zone_node(imcf->zone, &iucf->name);
         if (iucf->node == NGX_ERROR) {
             return NGX_CONF_ERROR;
@@ -358,5 +403,42 @@ ngx_http_idpay_create_loc_conf(ngx_conf_t *cf)
 static char *
 ngx_http_idpay_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
-    return ngx_http_idpay_pass_merge(cf, parent, child);
+    char  *rc;
+
+    rc = ngx_http_idpay_pass_merge(cf, parent, child);
+
+    return (rc == NGX_CONF_OK) ? ngx_http_idpay_page_merge(cf, parent, child)
+                               : rc;
+}
+
+
+static ngx_int_t
+ngx_http_idpay_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_idpay_main_conf_t  *imcf;
+
+    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_idpay_module);
+
+    if (imcf && imcf->store
+        && ngx_http_idpay_store_init_module(imcf->store, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_idpay_admission_init_module(cycle);
+}
+
+
+static void
+ngx_http_idpay_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_idpay_main_conf_t  *imcf;
+
+    ngx_http_idpay_curl_exit_process(cycle);
+
+    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_idpay_module);
+
+    if (imcf && imcf->store) {
+        ngx_http_idpay_store_exit_process(imcf->store);
+    }
 }

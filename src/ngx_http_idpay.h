@@ -17,6 +17,7 @@
 #include "credential/ngx_http_idpay_credential.h"
 #include "credential/ngx_http_idpay_redact.h"
 #include "credential/ngx_http_idpay_secret.h"
+#include "credential/ngx_http_idpay_store.h"
 #include "policy/ngx_http_idpay_breaker.h"
 #include "policy/ngx_http_idpay_limiter.h"
 #include "policy/ngx_http_idpay_replay.h"
@@ -35,6 +36,8 @@
 typedef struct {
     ngx_http_idpay_zone_t           *zone;      /* NULL: no provider */
     size_t                           zone_size;
+    ngx_http_idpay_store_t          *store;     /* or NULL */
+    ngx_http_idpay_vault_t          *vault;     /* of its keys */
     ngx_array_t                      providers;
                                      /* of ngx_http_idpay_upstream_conf_t * */
 } ngx_http_idpay_main_conf_t;
@@ -98,6 +101,16 @@ typedef struct {
     ngx_array_t                     *replay;
                                        /* of ngx_http_idpay_replay_rule_t */
 
+    /* where tokens are had, and kept; all of it empty where there are none */
+
+    ngx_str_t                        token_scheme;  /* "https", "http" */
+    ngx_str_t                        token_host;
+    ngx_addr_t                      *token_addrs;
+    ngx_uint_t                       token_naddrs;  /* 0: by the host's name */
+    ngx_str_t                        consent_url;
+    ngx_http_idpay_store_t          *store;         /* or NULL */
+
+    ngx_http_idpay_zone_t           *zone;
     ngx_int_t                        node;      /* its zone's entry */
     struct ngx_http_idpay_shared_s  *shared;    /* by all workers */
     ngx_shmtx_t                     *mutex;     /* its lock */
@@ -127,6 +140,8 @@ typedef struct {
     void                           **loc_conf;
     void                           **attempt_conf;
     ngx_http_handler_pt              proxy_handler;
+
+    struct ngx_http_idpay_page_s    *page;      /* or NULL */
 
     u_char                          *file_name;
     ngx_uint_t                       line;

@@ -16,7 +16,7 @@ close $file;
 
 like $example, qr/^load_module/m, 'the module is loaded';
 like $example, qr/idpay_provider\s+$_;/, "the preset $_"
-    for qw(plusid passportreader plasmapay plaid generic);
+    for qw(plusid passportreader plasmapay plaid gopay generic);
 
 my %prefix = (
     passportreader_public_key => 'public-key-',
@@ -27,6 +27,7 @@ $example =~ s{^(?:load_module|worker_processes|error_log) .*\n}{}gm;
 $example =~ s{^events \{.*?^\}\n}{}ms;
 $example =~ s{^    access_log .*\n}{    %%HTTP%%\n}m;
 $example =~ s{^ *server +\K[a-z.]+:443;}{127.0.0.1:443;}gm;
+$example =~ s{/var/lib/nginx/idpay/}{%%TESTDIR%%/};
 $example =~ s{listen 127.0.0.1:8080}{listen 127.0.0.1:%%PORT_8080%%};
 $example =~ s{/run/secrets/(\w+)}{$t->secret($1, $prefix{$1} // '')}ge;
 

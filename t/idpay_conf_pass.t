@@ -27,13 +27,13 @@ $conf->refused(
     'unknown preset',
     provider($server, 'idpay_provider plusID; # here'),
     'idpay: unknown preset "plusID" in "idpay_provider", use one of: generic, '
-        . 'passportreader, plaid, plasmapay, plusid in here'
+        . 'gopay, passportreader, plaid, plasmapay, plusid in here'
 );
 $conf->refused(
     'no preset at all',
     provider($server, 'idpay_provider ""; # here'),
     'idpay: unknown preset "" in "idpay_provider", use one of: generic, '
-        . 'passportreader, plaid, plasmapay, plusid in here'
+        . 'gopay, passportreader, plaid, plasmapay, plusid in here'
 );
 $conf->refused(
     'duplicate preset',

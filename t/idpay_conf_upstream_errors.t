@@ -52,8 +52,8 @@ $conf->refused(
     'invalid number of arguments in "idpay_auth" directive in here'
 );
 
-my $unknown = 'is unknown, use "bearer", "basic", "header NAME" or '
-    . '"query NAME"';
+my $unknown = 'is unknown, use "bearer", "basic", "header NAME", '
+    . '"query NAME" or "oauth2"';
 my $bad_name = 'takes a name of letters, digits, "-", "_" and "." only';
 
 for (

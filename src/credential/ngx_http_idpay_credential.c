@@ -19,7 +19,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_bearer = {
     { { ngx_string("token"), ngx_null_string } },
     1,
     { { NGX_HTTP_IDPAY_FIELD_BEARER, ngx_string("Authorization"),
-        ngx_null_string, 0 } }
+        ngx_null_string, 0 } },
+    NULL
 };
 
 
@@ -29,7 +30,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_basic = {
       { ngx_string("password"), ngx_null_string } },
     1,
     { { NGX_HTTP_IDPAY_FIELD_BASIC, ngx_string("Authorization"),
-        ngx_null_string, 0 } }
+        ngx_null_string, 0 } },
+    NULL
 };
 
 
@@ -37,7 +39,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_header = {
     1,
     { { ngx_string("key"), ngx_null_string } },
     1,
-    { { NGX_HTTP_IDPAY_FIELD_SECRET, ngx_null_string, ngx_null_string, 0 } }
+    { { NGX_HTTP_IDPAY_FIELD_SECRET, ngx_null_string, ngx_null_string, 0 } },
+    NULL
 };
 
 
@@ -45,7 +48,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_query = {
     1,
     { { ngx_string("key"), ngx_null_string } },
     1,
-    { { NGX_HTTP_IDPAY_FIELD_ARGUMENT, ngx_null_string, ngx_null_string, 0 } }
+    { { NGX_HTTP_IDPAY_FIELD_ARGUMENT, ngx_null_string, ngx_null_string, 0 } },
+    NULL
 };
 
 
@@ -91,8 +95,8 @@ ngx_http_idpay_credential_scheme(ngx_pool_t *pool, ngx_array_t *args,
         named = 1;
 
     } else {
-        *err = "is unknown, use \"bearer\", \"basic\", \"header NAME\" or "
-               "\"query NAME\"";
+        *err = "is unknown, use \"bearer\", \"basic\", \"header NAME\", "
+               "\"query NAME\" or \"oauth2\"";
         return NULL;
     }
 
@@ -300,6 +304,10 @@ ngx_http_idpay_credential_size(const ngx_http_idpay_scheme_t *scheme,
         case NGX_HTTP_IDPAY_FIELD_ARGUMENT:
             size += values[n].len * 3;
             break;
+
+        case NGX_HTTP_IDPAY_FIELD_TOKEN:
+            /* not made of secrets alone */
+            break;
         }
     }
 
@@ -367,4 +375,67 @@ ngx_http_idpay_credential_field(u_char *p, const ngx_http_idpay_field_t *field,
     *p++ = LF;
 
     return p;
+}
+
+
+ngx_http_idpay_redact_t *
+ngx_http_idpay_credential_redact(ngx_pool_t *pool,
+    ngx_http_idpay_vault_t *vault, const ngx_http_idpay_scheme_t *scheme,
+    ngx_str_t *values, ngx_str_t *next)
+{
+    ngx_uint_t                i, n, differs;
+    ngx_http_idpay_field_e    type;
+    ngx_http_idpay_redact_t  *redact;
+
+    redact = ngx_http_idpay_redact_create(pool, vault);
+    if (redact == NULL) {
+        return NULL;
+    }
+
+    differs = 0;
+
+    for (n = 0; n < scheme->nsecrets; n++) {
+
+        if (ngx_http_idpay_redact_add(redact, &values[n]) != NGX_OK) {
+            return NULL;
+        }
+
+        if (next[n].data == values[n].data) {
+            continue;
+        }
+
+        differs = 1;
+
+        if (ngx_http_idpay_redact_add(redact, &next[n]) != NGX_OK) {
+            return NULL;
+        }
+    }
+
+    for (i = 0; i < scheme->nfields; i++) {
+
+        type = scheme->fields[i].type;
+        n = scheme->fields[i].secret;
+
+        if (type != NGX_HTTP_IDPAY_FIELD_BASIC
+            && type != NGX_HTTP_IDPAY_FIELD_TOKEN)
+        {
+            continue;
+        }
+
+        if (ngx_http_idpay_redact_add_basic(redact, &values[n],
+                                            &values[n + 1])
+            != NGX_OK)
+        {
+            return NULL;
+        }
+
+        if (differs
+            && ngx_http_idpay_redact_add_basic(redact, &next[n], &next[n + 1])
+               != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    return redact;
 }

@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "credential/ngx_http_idpay_redact.h"
 #include "credential/ngx_http_idpay_secret.h"
 #include "provider/ngx_http_idpay_provider.h"
 
@@ -50,5 +51,15 @@ ngx_int_t ngx_http_idpay_credential_test(
 ngx_http_idpay_credential_t *ngx_http_idpay_credential_create(ngx_pool_t *pool,
     ngx_http_idpay_vault_t *vault, const ngx_http_idpay_scheme_t *scheme,
     ngx_str_t *values);
+
+/*
+ * Creates a set of the secrets of both slots, "next" having those of "values"
+ * where it has none of its own, and of what goes over the wire in their place.
+ * Returns NULL if there is no memory.
+ */
+ngx_http_idpay_redact_t *ngx_http_idpay_credential_redact(ngx_pool_t *pool,
+    ngx_http_idpay_vault_t *vault, const ngx_http_idpay_scheme_t *scheme,
+    ngx_str_t *values, ngx_str_t *next);
+
 
 #endif /* _NGX_HTTP_IDPAY_CREDENTIAL_H_INCLUDED_ */

@@ -6,6 +6,7 @@
 
 #include "credential/ngx_http_idpay_upstream.h"
 
+#include "credential/ngx_http_idpay_grants.h"
 #include "lib/ngx_http_idpay_crypto.h"
 
 
@@ -25,7 +26,6 @@ static ngx_int_t ngx_http_idpay_upstream_set_host(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_idpay_upstream_conf_t *iucf);
 static ngx_int_t ngx_http_idpay_upstream_check_tls(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_idpay_upstream_conf_t *iucf);
-static ngx_uint_t ngx_http_idpay_upstream_loopback(struct sockaddr *sa);
 static ngx_int_t ngx_http_idpay_upstream_set_ca(ngx_conf_t *cf,
     ngx_http_idpay_upstream_conf_t *iucf,
     ngx_http_idpay_upstream_conf_t *defaults);
@@ -78,7 +78,7 @@ ngx_http_idpay_upstream_provider(ngx_conf_t *cf, ngx_command_t *cmd,
     iucf->preset = ngx_http_idpay_provider_find(&value[1]);
 
     if (iucf->preset == NULL) {
-        names = ngx_http_idpay_provider_names(cf->pool);
+        names = ngx_http_idpay_provider_names(cf->pool, 0);
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "idpay: unknown preset \"%V\" in "
@@ -256,11 +256,17 @@ ngx_http_idpay_upstream_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "oauth2") == 0) {
+        iucf->scheme = ngx_http_idpay_grants_scheme(cf);
+
+        return iucf->scheme ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
     iucf->scheme = ngx_http_idpay_credential_scheme(cf->pool, cf->args, &err);
 
     if (iucf->scheme == NULL) {
-        value = cf->args->elts;
-
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "idpay: the scheme \"%V\" in \"idpay_auth\" %s",
                            &value[1], err);
@@ -503,7 +509,7 @@ remote:
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_idpay_upstream_loopback(struct sockaddr *sa)
 {
     struct sockaddr_in   *sin;
@@ -645,14 +651,10 @@ static ngx_int_t
 ngx_http_idpay_upstream_set_credentials(ngx_conf_t *cf,
     ngx_http_idpay_upstream_conf_t *iucf)
 {
-    ngx_str_t                      *values;
-    ngx_uint_t                      i, n, slot, given;
-    const ngx_http_idpay_field_t   *field;
+    ngx_str_t   *values, *primary;
+    ngx_uint_t   n, slot, given;
 
-    iucf->redact = ngx_http_idpay_redact_create(cf->pool, iucf->vault);
-    if (iucf->redact == NULL) {
-        return NGX_ERROR;
-    }
+    primary = iucf->values[NGX_HTTP_IDPAY_PRIMARY];
 
     for (slot = 0; slot < NGX_HTTP_IDPAY_SLOTS; slot++) {
 
@@ -663,34 +665,16 @@ ngx_http_idpay_upstream_set_credentials(ngx_conf_t *cf,
 
         for (n = 0; n < iucf->scheme->nsecrets; n++) {
 
-            if (values[n].data == NULL) {
-                values[n] = iucf->values[NGX_HTTP_IDPAY_PRIMARY][n];
-                continue;
-            }
+            if (values[n].data) {
+                given = 1;
 
-            given = 1;
-
-            if (ngx_http_idpay_redact_add(iucf->redact, &values[n]) != NGX_OK)
-            {
-                return NGX_ERROR;
+            } else {
+                values[n] = primary[n];
             }
         }
 
-        if (!given) {
+        if (!given || iucf->scheme->grants) {
             continue;
-        }
-
-        for (i = 0; i < iucf->scheme->nfields; i++) {
-            field = &iucf->scheme->fields[i];
-
-            if (field->type == NGX_HTTP_IDPAY_FIELD_BASIC
-                && ngx_http_idpay_redact_add_basic(iucf->redact,
-                                                   &values[field->secret],
-                                                   &values[field->secret + 1])
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
         }
 
         iucf->credentials[slot] =
@@ -701,7 +685,12 @@ ngx_http_idpay_upstream_set_credentials(ngx_conf_t *cf,
         }
     }
 
-    return NGX_OK;
+    iucf->redact = ngx_http_idpay_credential_redact(cf->pool, iucf->vault,
+                                                    iucf->scheme,
+                                                    iucf->values[0],
+                                                    iucf->values[1]);
+
+    return iucf->redact ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -7,6 +7,12 @@
 #include "problem/ngx_http_idpay_problem.h"
 
 
+/* writes a constant text, which is faster than a format by far */
+
+#define ngx_http_idpay_problem_put(p, text)                                   \
+    ngx_cpymem(p, text, sizeof(text) - 1)
+
+
 typedef enum {
     NGX_HTTP_IDPAY_NEVER = 0,
     NGX_HTTP_IDPAY_ALWAYS,
@@ -25,11 +31,8 @@ typedef struct {
 
 
 static size_t ngx_http_idpay_problem_size(ngx_http_idpay_problem_t *problem);
-static size_t ngx_http_idpay_problem_room(const ngx_str_t *text, size_t max);
 static u_char *ngx_http_idpay_problem_errors(u_char *p,
     ngx_http_idpay_problem_t *problem);
-static u_char *ngx_http_idpay_problem_member(u_char *p, char *name,
-    const ngx_str_t *text, size_t max);
 static size_t ngx_http_idpay_problem_utf8(u_char *p, u_char *last);
 
 
@@ -197,33 +200,53 @@ ngx_http_idpay_problem_create(ngx_pool_t *pool,
               && problem->status < NGX_HTTP_INTERNAL_SERVER_ERROR)
              ? &problem->message : &problem->detail;
 
-    p = ngx_sprintf(b->last, "{\"type\":\"urn:idpay:problem:%V\","
-                    "\"title\":\"%V\",\"status\":%ui",
-                    &code->name, &code->title, problem->status);
+    p = b->last;
+
+    p = ngx_http_idpay_problem_put(p, "{\"type\":\"urn:idpay:problem:");
+    p = ngx_cpymem(p, code->name.data, code->name.len);
+    p = ngx_http_idpay_problem_put(p, "\",\"title\":\"");
+    p = ngx_cpymem(p, code->title.data, code->title.len);
+    p = ngx_http_idpay_problem_put(p, "\",\"status\":");
+    p = ngx_sprintf(p, "%ui", problem->status);
 
     p = ngx_http_idpay_problem_member(p, ",\"detail\":\"", detail,
                                       NGX_HTTP_IDPAY_MAX_MESSAGE);
 
-    p = ngx_sprintf(p, ",\"code\":\"%V\"", &code->name);
+    p = ngx_http_idpay_problem_put(p, ",\"code\":\"");
+    p = ngx_cpymem(p, code->name.data, code->name.len);
+    *p++ = '"';
 
     p = ngx_http_idpay_problem_member(p, ",\"provider\":\"",
                                       &problem->provider,
                                       problem->provider.len);
 
-    p = ngx_sprintf(p, ",\"fault\":\"%V\",\"retryable\":%s",
-                    fault, problem->retryable ? "true" : "false");
+    p = ngx_http_idpay_problem_put(p, ",\"fault\":\"");
+    p = ngx_cpymem(p, fault->data, fault->len);
+
+    if (problem->retryable) {
+        p = ngx_http_idpay_problem_put(p, "\",\"retryable\":true");
+
+    } else {
+        p = ngx_http_idpay_problem_put(p, "\",\"retryable\":false");
+    }
 
     if (problem->retry_after) {
         p = ngx_sprintf(p, ",\"retry_after\":%ui", problem->retry_after);
     }
 
-    p = ngx_sprintf(p, ",\"outcome\":\"%s\",\"attempts\":%ui",
-                    problem->unknown ? "unknown" : "not_applied",
-                    problem->attempts);
+    if (problem->unknown) {
+        p = ngx_http_idpay_problem_put(p, ",\"outcome\":\"unknown\"");
+
+    } else {
+        p = ngx_http_idpay_problem_put(p, ",\"outcome\":\"not_applied\"");
+    }
+
+    p = ngx_http_idpay_problem_put(p, ",\"attempts\":");
+    p = ngx_sprintf(p, "%ui", problem->attempts);
 
     if (problem->provider_status) {
-        p = ngx_sprintf(p, ",\"provider_status\":%ui",
-                        problem->provider_status);
+        p = ngx_http_idpay_problem_put(p, ",\"provider_status\":");
+        p = ngx_sprintf(p, "%ui", problem->provider_status);
     }
 
     p = ngx_http_idpay_problem_member(p, ",\"provider_code\":\"",
@@ -236,9 +259,13 @@ ngx_http_idpay_problem_create(ngx_pool_t *pool,
                                       &problem->provider_request_id,
                                       NGX_HTTP_IDPAY_MAX_NAME);
     p = ngx_http_idpay_problem_errors(p, problem);
+    p = ngx_http_idpay_problem_member(p, ",\"consent_url\":\"",
+                                      &problem->consent_url,
+                                      problem->consent_url.len);
 
-    b->last = ngx_sprintf(p, ",\"request_id\":\"%V\"}" CRLF,
-                          &problem->request_id);
+    p = ngx_http_idpay_problem_put(p, ",\"request_id\":\"");
+    p = ngx_cpymem(p, problem->request_id.data, problem->request_id.len);
+    b->last = ngx_http_idpay_problem_put(p, "\"}" CRLF);
 
     return b;
 }
@@ -260,6 +287,8 @@ ngx_http_idpay_problem_size(ngx_http_idpay_problem_t *problem)
                                          NGX_HTTP_IDPAY_MAX_MESSAGE)
            + ngx_http_idpay_problem_room(&problem->provider,
                                          problem->provider.len)
+           + ngx_http_idpay_problem_room(&problem->consent_url,
+                                         problem->consent_url.len)
            + ngx_http_idpay_problem_room(&problem->provider_code,
                                          NGX_HTTP_IDPAY_MAX_NAME)
            + ngx_http_idpay_problem_room(&problem->provider_type,
@@ -283,9 +312,9 @@ ngx_http_idpay_problem_size(ngx_http_idpay_problem_t *problem)
 }
 
 
-/* a member's name takes room too, and a byte is six if it is escaped */
+/* a byte is six if it is escaped */
 
-static size_t
+size_t
 ngx_http_idpay_problem_room(const ngx_str_t *text, size_t max)
 {
     return 32 + 6 * ngx_min(text->len, max);
@@ -304,7 +333,7 @@ ngx_http_idpay_problem_errors(u_char *p, ngx_http_idpay_problem_t *problem)
         return p;
     }
 
-    p = ngx_cpymem(p, ",\"errors\":[", sizeof(",\"errors\":[") - 1);
+    p = ngx_http_idpay_problem_put(p, ",\"errors\":[");
 
     error = problem->errors;
 
@@ -327,24 +356,19 @@ ngx_http_idpay_problem_errors(u_char *p, ngx_http_idpay_problem_t *problem)
 }
 
 
-/*
- * Writes a member if there is a text for it: what is no UTF-8 (RFC 3629) as
- * U+FFFD, a byte of it each, and no more than "max" bytes of it, whole
- * characters and "..." behind them.
- */
-
-static u_char *
+u_char *
 ngx_http_idpay_problem_member(u_char *p, char *name, const ngx_str_t *text,
     size_t max)
 {
     size_t   n;
-    u_char  *src, *valid, *last, *end;
+    u_char  *src, *last, *end;
 
     if (text->len == 0) {
         return p;
     }
 
-    p = ngx_cpymem(p, name, ngx_strlen(name));
+    n = ngx_strlen(name);
+    p = ngx_cpymem(p, name, n);
 
     src = text->data;
     end = src + text->len;
@@ -354,33 +378,32 @@ ngx_http_idpay_problem_member(u_char *p, char *name, const ngx_str_t *text,
         last = src + max - (sizeof("...") - 1);
     }
 
-    valid = src;
-
     while (src < last) {
-        n = ngx_http_idpay_problem_utf8(src, end);
 
-        if (n && n <= (size_t) (last - src)) {
-            src += n;
+        if (*src >= 0x20 && *src < 0x80 && *src != '"' && *src != '\\') {
+            *p++ = *src++;
             continue;
         }
 
-        p = (u_char *) ngx_escape_json(p, valid, src - valid);
-        valid = src + 1;
+        n = ngx_http_idpay_problem_utf8(src, end);
 
-        if (n) {
+        if (n > (size_t) (last - src)) {
             /* a character that would be cut */
-            valid = last;
             break;
         }
 
-        p = ngx_cpymem(p, "\xef\xbf\xbd", 3);
-        src = valid;
+        if (n == 0) {
+            p = ngx_http_idpay_problem_put(p, "\xef\xbf\xbd");
+            src++;
+            continue;
+        }
+
+        p = (u_char *) ngx_escape_json(p, src, n);
+        src += n;
     }
 
-    p = (u_char *) ngx_escape_json(p, valid, last - valid);
-
     if (last != end) {
-        p = ngx_cpymem(p, "...", sizeof("...") - 1);
+        p = ngx_http_idpay_problem_put(p, "...");
     }
 
     *p++ = '"';

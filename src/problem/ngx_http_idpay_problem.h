@@ -46,6 +46,7 @@ typedef struct {
     ngx_str_t                       request_id;
     ngx_uint_t                      attempts;
     ngx_uint_t                      retry_after;  /* seconds, 0: not known */
+    ngx_str_t                       consent_url;  /* or empty */
 
     /* what the provider has said, empty or 0 where it has not */
 
@@ -90,6 +91,19 @@ ngx_int_t ngx_http_idpay_problem_code(ngx_str_t *name,
  */
 ngx_buf_t *ngx_http_idpay_problem_create(ngx_pool_t *pool,
     ngx_http_idpay_problem_t *problem);
+
+/*
+ * Writes a member of a JSON object if there is a text for it: "name", which is
+ * all that stands before the text, and the text.  What is no UTF-8 (RFC 3629)
+ * becomes U+FFFD, a byte of it each, and of a text of more than "max" bytes
+ * there are whole characters and "..." behind them.  Returns the end.
+ */
+u_char *ngx_http_idpay_problem_member(u_char *p, char *name,
+    const ngx_str_t *text, size_t max);
+
+/* Returns the most bytes that it takes, with a name of up to 32. */
+
+size_t ngx_http_idpay_problem_room(const ngx_str_t *text, size_t max);
 
 
 #endif /* _NGX_HTTP_IDPAY_PROBLEM_H_INCLUDED_ */

@@ -100,7 +100,4 @@ typedef struct {
 } ngx_http_idpay_errors_t;
 
 
-extern const ngx_http_idpay_errors_t  ngx_http_idpay_gopay_errors;
-
-
 #endif /* _NGX_HTTP_IDPAY_ERROR_H_INCLUDED_ */

@@ -17,7 +17,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_passportreader_scheme = {
       { ngx_string("secret"), ngx_string("secret-") } },
     1,
     { { NGX_HTTP_IDPAY_FIELD_BASIC, ngx_string("Authorization"),
-        ngx_null_string, 0 } }
+        ngx_null_string, 0 } },
+    NULL
 };
 
 

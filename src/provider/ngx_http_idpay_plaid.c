@@ -22,7 +22,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_plaid_scheme = {
       { NGX_HTTP_IDPAY_FIELD_SECRET, ngx_string("PLAID-SECRET"),
         ngx_null_string, 1 },
       { NGX_HTTP_IDPAY_FIELD_LITERAL, ngx_string("Plaid-Version"),
-        ngx_string("2020-09-14"), 0 } }
+        ngx_string("2020-09-14"), 0 } },
+    NULL
 };
 
 

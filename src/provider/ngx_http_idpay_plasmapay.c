@@ -15,7 +15,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_plasmapay_scheme = {
     { { ngx_string("api_key"), ngx_null_string } },
     1,
     { { NGX_HTTP_IDPAY_FIELD_BEARER, ngx_string("Authorization"),
-        ngx_null_string, 0 } }
+        ngx_null_string, 0 } },
+    NULL
 };
 
 

@@ -14,7 +14,8 @@ static const ngx_http_idpay_scheme_t  ngx_http_idpay_plusid_scheme = {
     { { ngx_string("api_key"), ngx_null_string } },
     1,
     { { NGX_HTTP_IDPAY_FIELD_SECRET, ngx_string("X-API-Key"),
-        ngx_null_string, 0 } }
+        ngx_null_string, 0 } },
+    NULL
 };
 
 

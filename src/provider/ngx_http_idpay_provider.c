@@ -9,6 +9,7 @@
 
 static const ngx_http_idpay_preset_t  *ngx_http_idpay_presets[] = {
     &ngx_http_idpay_generic,
+    &ngx_http_idpay_gopay,
     &ngx_http_idpay_passportreader,
     &ngx_http_idpay_plaid,
     &ngx_http_idpay_plasmapay,
@@ -38,12 +39,13 @@ ngx_http_idpay_provider_find(ngx_str_t *name)
 
 
 ngx_str_t
-ngx_http_idpay_provider_names(ngx_pool_t *pool)
+ngx_http_idpay_provider_names(ngx_pool_t *pool, ngx_uint_t consents)
 {
-    u_char      *p;
-    size_t       len;
-    ngx_str_t    names;
-    ngx_uint_t   i;
+    u_char                         *p;
+    size_t                          len;
+    ngx_str_t                       names;
+    ngx_uint_t                      i;
+    const ngx_http_idpay_preset_t  *preset;
 
     ngx_str_null(&names);
 
@@ -61,10 +63,22 @@ ngx_http_idpay_provider_names(ngx_pool_t *pool)
     names.data = p;
 
     for (i = 0; ngx_http_idpay_presets[i]; i++) {
-        p = ngx_sprintf(p, "%V, ", &ngx_http_idpay_presets[i]->name);
+        preset = ngx_http_idpay_presets[i];
+
+        if (!consents || ngx_http_idpay_provider_consents(preset->scheme)) {
+            p = ngx_sprintf(p, "%s%V", p == names.data ? "" : ", ",
+                            &preset->name);
+        }
     }
 
-    names.len = p - names.data - (sizeof(", ") - 1);
+    names.len = p - names.data;
 
     return names;
+}
+
+
+ngx_uint_t
+ngx_http_idpay_provider_consents(const ngx_http_idpay_scheme_t *scheme)
+{
+    return scheme && scheme->grants && scheme->grants->client.url.len;
 }

@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "provider/ngx_http_idpay_error.h"
+#include "provider/ngx_http_idpay_grant.h"
 
 
 #define NGX_HTTP_IDPAY_MAX_SECRETS  2
@@ -26,7 +27,8 @@ typedef enum {
     NGX_HTTP_IDPAY_FIELD_LITERAL,        /* NAME: text */
     NGX_HTTP_IDPAY_FIELD_BEARER,         /* Authorization: Bearer secret */
     NGX_HTTP_IDPAY_FIELD_BASIC,          /* Authorization: Basic of both */
-    NGX_HTTP_IDPAY_FIELD_ARGUMENT        /* ?NAME=secret */
+    NGX_HTTP_IDPAY_FIELD_ARGUMENT,       /* ?NAME=secret */
+    NGX_HTTP_IDPAY_FIELD_TOKEN           /* Authorization: Bearer token */
 } ngx_http_idpay_field_e;
 
 
@@ -35,7 +37,8 @@ typedef struct {
     ngx_str_t                 name;      /* header field or argument */
     ngx_str_t                 text;      /* LITERAL only */
     ngx_uint_t                secret;    /* index in the scheme's secrets,
-                                            BASIC uses this and the next */
+                                            BASIC and TOKEN use this and the
+                                            next */
 } ngx_http_idpay_field_t;
 
 
@@ -52,6 +55,7 @@ typedef struct {
     ngx_http_idpay_secret_spec_t   secrets[NGX_HTTP_IDPAY_MAX_SECRETS];
     ngx_uint_t                     nfields;
     ngx_http_idpay_field_t         fields[NGX_HTTP_IDPAY_MAX_SECRETS + 1];
+    const ngx_http_idpay_grants_t *grants;    /* of a TOKEN, or NULL */
 } ngx_http_idpay_scheme_t;
 
 
@@ -94,13 +98,20 @@ typedef struct {
 const ngx_http_idpay_preset_t *ngx_http_idpay_provider_find(ngx_str_t *name);
 
 /*
- * Names of all presets, for error messages: allocated from the pool, separated
- * by ", ".  Returns an empty string if there is no memory.
+ * Names of all presets, or of those whose providers ask people for consent, for
+ * error messages: allocated from the pool, separated by ", ".  Returns an empty
+ * string if there is no memory.
  */
-ngx_str_t ngx_http_idpay_provider_names(ngx_pool_t *pool);
+ngx_str_t ngx_http_idpay_provider_names(ngx_pool_t *pool, ngx_uint_t consents);
+
+/* Tells whether tokens of a scheme, or NULL, need people's consent. */
+
+ngx_uint_t ngx_http_idpay_provider_consents(
+    const ngx_http_idpay_scheme_t *scheme);
 
 
 extern const ngx_http_idpay_preset_t  ngx_http_idpay_generic;
+extern const ngx_http_idpay_preset_t  ngx_http_idpay_gopay;
 extern const ngx_http_idpay_preset_t  ngx_http_idpay_passportreader;
 extern const ngx_http_idpay_preset_t  ngx_http_idpay_plaid;
 extern const ngx_http_idpay_preset_t  ngx_http_idpay_plasmapay;

@@ -41,6 +41,10 @@ ngx_http_idpay_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
         problem->provider_status = ctx->status;
     }
 
+    if (problem->code == NGX_HTTP_IDPAY_CONSENT_REQUIRED) {
+        problem->consent_url = ctx->iucf->consent_url;
+    }
+
     if (problem->retryable) {
         problem->retry_after = (ctx->retry_after + 999) / 1000;
     }
@@ -90,8 +94,7 @@ ngx_int_t
 ngx_http_idpay_answer_reject(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_uint_t status, char *detail)
 {
-    ngx_table_elt_t           *h;
-    ngx_http_idpay_problem_t   problem;
+    ngx_http_idpay_problem_t  problem;
 
     ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_REQUEST_REJECTED, 0);
 
@@ -99,20 +102,41 @@ ngx_http_idpay_answer_reject(ngx_http_request_t *r,
     problem.detail.data = (u_char *) detail;
     problem.detail.len = ngx_strlen(detail);
 
-    if (status == NGX_HTTP_NOT_ALLOWED) {
-        h = ngx_list_push(&r->headers_out.headers);
-        if (h == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    return ngx_http_idpay_answer(r, ctx, &problem);
+}
 
-        ngx_memzero(h, sizeof(ngx_table_elt_t));
 
-        h->hash = 1;
-        ngx_str_set(&h->key, "Allow");
-        h->value = ctx->iucf->preset->allow;
+ngx_int_t
+ngx_http_idpay_answer_method(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx, const ngx_str_t *allow, char *detail)
+{
+    if (ngx_http_idpay_answer_header(r, "Allow", allow) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_idpay_answer(r, ctx, &problem);
+    return ngx_http_idpay_answer_reject(r, ctx, NGX_HTTP_NOT_ALLOWED, detail);
+}
+
+
+ngx_int_t
+ngx_http_idpay_answer_header(ngx_http_request_t *r, char *name,
+    const ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
 }
 
 

@@ -28,10 +28,22 @@ ngx_int_t ngx_http_idpay_answer(ngx_http_request_t *r,
 ngx_int_t ngx_http_idpay_answer_reject(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_uint_t status, char *detail);
 
+/* The same for a method that it refuses; "allow" names the others. */
+
+ngx_int_t ngx_http_idpay_answer_method(ngx_http_request_t *r,
+    ngx_http_idpay_ctx_t *ctx, const ngx_str_t *allow, char *detail);
+
 /* The same for a call that the gateway could not make or answer. */
 
 ngx_int_t ngx_http_idpay_answer_failure(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
+
+/*
+ * Adds a header to the answer; "name" is static and "value" lasts as long as
+ * the request.  Returns NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_idpay_answer_header(ngx_http_request_t *r, char *name,
+    const ngx_str_t *value);
 
 /*
  * Adds a Retry-After of so many ms, in seconds rounded up, to "headers".

@@ -6,6 +6,7 @@
 
 #include "request/ngx_http_idpay_attempt.h"
 
+#include "request/ngx_http_idpay_authorize.h"
 #include "request/ngx_http_idpay_collect.h"
 #include "request/ngx_http_idpay_filter.h"
 #include "request/ngx_http_idpay_screen.h"
@@ -419,8 +420,16 @@ ngx_http_idpay_attempt_finalize(ngx_http_request_t *sr, ngx_int_t rc)
         }
 
     } else if (!ctx->passed) {
-        ngx_http_idpay_filter_headers(ctx->iucf->redact,
-                                      &u->headers_in.headers);
+
+        if (ngx_http_idpay_authorize_secrets(ctx) == NGX_OK) {
+            ngx_http_idpay_filter_headers(ctx->secrets,
+                                          &u->headers_in.headers);
+
+        } else {
+            u->headers_in.headers.last = &u->headers_in.headers.part;
+            u->headers_in.headers.part.nelts = 0;
+            u->headers_in.headers.part.next = NULL;
+        }
     }
 
     ctx->finalize_request(sr, rc);

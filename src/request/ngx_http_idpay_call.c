@@ -8,6 +8,7 @@
 
 #include "lib/ngx_http_idpay_json.h"
 #include "request/ngx_http_idpay_answer.h"
+#include "request/ngx_http_idpay_authorize.h"
 #include "request/ngx_http_idpay_limits.h"
 #include "request/ngx_http_idpay_screen.h"
 
@@ -33,7 +34,7 @@ ngx_http_idpay_call_path(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     preset = ctx->iucf->preset;
 
     if (preset->methods && !(r->method & preset->methods)) {
-        return ngx_http_idpay_answer_reject(r, ctx, NGX_HTTP_NOT_ALLOWED,
+        return ngx_http_idpay_answer_method(r, ctx, &preset->allow,
                              "the provider's API does not have this method");
     }
 
@@ -41,8 +42,9 @@ ngx_http_idpay_call_path(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (preset->paths
-        && !ngx_http_idpay_screen_path(preset->paths, &ctx->path))
+    if ((preset->paths
+         && !ngx_http_idpay_screen_path(preset->paths, &ctx->path))
+        || ngx_http_idpay_authorize_path(ctx) != NGX_OK)
     {
         return ngx_http_idpay_answer_reject(r, ctx, NGX_HTTP_FORBIDDEN,
                                 "the path is outside of what the gateway may "

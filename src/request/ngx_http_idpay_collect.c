@@ -346,12 +346,12 @@ ngx_http_idpay_collect_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
         return ngx_http_send_special(r, NGX_HTTP_LAST);
     }
 
-    ngx_http_idpay_collect_redact(ctx->iucf->redact, &problem);
+    ngx_http_idpay_collect_redact(ctx->secrets, &problem);
 
     /* variables show the headers, which are those of an error now */
 
     if (reply.status < NGX_HTTP_BAD_REQUEST) {
-        ngx_http_idpay_filter_headers(ctx->iucf->redact, reply.headers);
+        ngx_http_idpay_filter_headers(ctx->secrets, reply.headers);
     }
 
     if (problem.code == NGX_HTTP_IDPAY_CREDENTIAL_REJECTED) {
@@ -389,7 +389,7 @@ ngx_http_idpay_collect_cut(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 
     problem.unknown = !ctx->safe;
 
-    ngx_http_idpay_filter_headers(ctx->iucf->redact,
+    ngx_http_idpay_filter_headers(ctx->secrets,
                                   &ctx->answer->upstream->headers_in.headers);
 
     return ngx_http_idpay_answer(r, ctx, &problem);

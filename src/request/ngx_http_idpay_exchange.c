@@ -9,6 +9,7 @@
 #include "request/ngx_http_idpay_admission.h"
 #include "request/ngx_http_idpay_answer.h"
 #include "request/ngx_http_idpay_attempt.h"
+#include "request/ngx_http_idpay_authorize.h"
 #include "request/ngx_http_idpay_call.h"
 #include "request/ngx_http_idpay_collect.h"
 #include "request/ngx_http_idpay_screen.h"
@@ -109,6 +110,7 @@ ngx_http_idpay_exchange_cleanup(void *data)
         }
     }
 
+    ngx_http_idpay_authorize_leave(ctx);
     ngx_http_idpay_admission_leave(ctx);
 }
 
@@ -210,7 +212,9 @@ ngx_http_idpay_exchange_write(ngx_http_request_t *r)
         return;
     }
 
-    if (ctx->queue || ctx->state == NGX_HTTP_IDPAY_DELAY) {
+    if (ctx->queue || ctx->state == NGX_HTTP_IDPAY_CREDENTIAL
+        || ctx->state == NGX_HTTP_IDPAY_DELAY)
+    {
         return;
     }
 
@@ -244,6 +248,11 @@ ngx_http_idpay_exchange_timer(ngx_event_t *ev)
         ngx_http_idpay_admission_give_up(ctx);
         ngx_http_idpay_exchange_finalize(r, ctx,
                                     ngx_http_idpay_exchange_limited(r, ctx));
+        break;
+
+    case NGX_HTTP_IDPAY_CREDENTIAL:
+        ngx_http_idpay_exchange_finalize(r, ctx,
+                                    ngx_http_idpay_authorize_late(r, ctx));
         break;
 
     case NGX_HTTP_IDPAY_DELAY:
@@ -336,7 +345,18 @@ ngx_http_idpay_exchange_run(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
             break;
 
         case NGX_HTTP_IDPAY_CREDENTIAL:
-            ctx->credential = ctx->iucf->credentials[NGX_HTTP_IDPAY_PRIMARY];
+            rc = ngx_http_idpay_authorize(r, ctx);
+
+            if (rc == NGX_AGAIN) {
+                ngx_http_idpay_exchange_park(r, ctx);
+                return;
+            }
+
+            if (rc != NGX_DECLINED) {
+                ngx_http_idpay_exchange_finalize(r, ctx, rc);
+                return;
+            }
+
             ctx->state = NGX_HTTP_IDPAY_ATTEMPT;
             break;
 

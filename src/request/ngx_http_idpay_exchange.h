@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_idpay.h"
+#include "credential/ngx_http_idpay_token.h"
 #include "problem/ngx_http_idpay_problem.h"
 
 
@@ -44,6 +45,19 @@ typedef struct {
     ngx_http_idpay_loc_conf_t       *ilcf;
     ngx_http_idpay_upstream_conf_t  *iucf;
     ngx_http_idpay_credential_t     *credential;
+
+    /* where that is a token: which one, and the last one that was used */
+
+    ngx_http_idpay_token_kind_e      kind;
+    ngx_str_t                        profile;    /* empty: the application's */
+    ngx_http_idpay_token_t           token;
+    ngx_http_idpay_token_wait_t      token_wait;
+    uint64_t                         refused;    /* generation, or 0 */
+
+    /* what must not come back, and the token's generation in there */
+
+    ngx_http_idpay_redact_t         *secrets;
+    uint64_t                         secrets_generation;
 
     ngx_str_t                        path;       /* as it is sent */
     ngx_http_idpay_limit_t          *rule;       /* that it is under */

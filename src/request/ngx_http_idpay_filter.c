@@ -11,6 +11,7 @@
 #include "request/ngx_http_idpay_filter.h"
 
 #include "request/ngx_http_idpay_admission.h"
+#include "request/ngx_http_idpay_authorize.h"
 #include "request/ngx_http_idpay_collect.h"
 #include "request/ngx_http_idpay_verdict.h"
 
@@ -50,6 +51,7 @@ static ngx_int_t
 ngx_http_idpay_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
+    ngx_uint_t             collect;
     ngx_msec_t             delay;
     ngx_http_request_t    *sr;
     ngx_http_idpay_ctx_t  *ctx;
@@ -96,9 +98,17 @@ ngx_http_idpay_header_filter(ngx_http_request_t *r)
 
     ngx_http_idpay_admission_leave(ctx);
 
+    collect = ngx_http_idpay_collect_test(sr, ctx);
+
+    if ((collect || sr->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE)
+        && ngx_http_idpay_authorize_secrets(ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     sr->header_sent = 1;
 
-    if (ngx_http_idpay_collect_test(sr, ctx)) {
+    if (collect) {
         ngx_http_idpay_collect_start(sr, ctx);
         return NGX_OK;
     }
@@ -170,7 +180,7 @@ ngx_http_idpay_filter_error(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
 {
     ngx_http_idpay_redact_t  *redact;
 
-    redact = ctx->iucf->redact;
+    redact = ctx->secrets;
 
     ngx_http_idpay_redact_bytes(redact, r->headers_out.status_line.data,
                                 r->headers_out.status_line.len, 1);
@@ -352,7 +362,7 @@ ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
     ngx_chain_t   *out, *cl, *next, **ll;
 
     if (ctx->held == NULL) {
-        ctx->held = ngx_pnalloc(r->pool, ctx->iucf->redact->max);
+        ctx->held = ngx_pnalloc(r->pool, ctx->secrets->max);
         if (ctx->held == NULL) {
             return NGX_ERROR;
         }
@@ -390,7 +400,7 @@ ngx_http_idpay_filter_redact(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
 
             len = b->last - b->pos;
 
-            n = ngx_http_idpay_redact_bytes(ctx->iucf->redact, b->pos, len,
+            n = ngx_http_idpay_redact_bytes(ctx->secrets, b->pos, len,
                                             last);
             if (n < len) {
                 ctx->held_len = len - n;
@@ -440,7 +450,7 @@ ngx_http_idpay_filter_held(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
     ngx_buf_t    *buf;
     ngx_chain_t  *cl;
 
-    size = ctx->iucf->redact->max;
+    size = ctx->secrets->max;
     len = ngx_buf_special(b) ? 0 : b->last - b->pos;
 
     if (len > size) {
@@ -470,7 +480,7 @@ ngx_http_idpay_filter_held(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx,
     buf->last = ngx_cpymem(buf->pos, ctx->held, ctx->held_len);
     buf->last = ngx_cpymem(buf->last, b->pos, len);
 
-    n = ngx_http_idpay_redact_bytes(ctx->iucf->redact, buf->pos,
+    n = ngx_http_idpay_redact_bytes(ctx->secrets, buf->pos,
                                     ctx->held_len + len, last);
 
     if (n < ctx->held_len) {

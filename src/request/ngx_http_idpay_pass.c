@@ -13,8 +13,6 @@
 
 
 static ngx_int_t ngx_http_idpay_pass_handler(ngx_http_request_t *r);
-static ngx_http_idpay_upstream_conf_t *ngx_http_idpay_pass_provider(
-    ngx_conf_t *cf, ngx_str_t *name);
 
 
 char *
@@ -169,7 +167,7 @@ ngx_http_idpay_pass_merge(ngx_conf_t *cf, ngx_http_idpay_loc_conf_t *prev,
 }
 
 
-static ngx_http_idpay_upstream_conf_t *
+ngx_http_idpay_upstream_conf_t *
 ngx_http_idpay_pass_provider(ngx_conf_t *cf, ngx_str_t *name)
 {
     ngx_uint_t                       i;

@@ -25,5 +25,10 @@ char *ngx_http_idpay_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_idpay_pass_merge(ngx_conf_t *cf,
     ngx_http_idpay_loc_conf_t *prev, ngx_http_idpay_loc_conf_t *conf);
 
+/* Finds a provider by the name of its upstream, when all are known, or NULL. */
+
+ngx_http_idpay_upstream_conf_t *ngx_http_idpay_pass_provider(ngx_conf_t *cf,
+    ngx_str_t *name);
+
 
 #endif /* _NGX_HTTP_IDPAY_PASS_H_INCLUDED_ */

@@ -31,6 +31,12 @@ static ngx_int_t ngx_http_idpay_variable_credential(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_str_t *value);
 
 
+/* the two kinds of tokens */
+
+static const ngx_str_t  ngx_http_idpay_client = ngx_string("client");
+static const ngx_str_t  ngx_http_idpay_application = ngx_string("application");
+
+
 static struct {
     ngx_str_t                    name;
     ngx_http_idpay_variable_pt   get;
@@ -223,20 +229,32 @@ static ngx_int_t
 ngx_http_idpay_variable_credential(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx, ngx_str_t *value)
 {
+    uint64_t          generation;
     const ngx_str_t  *name;
 
     if (ctx->credential == NULL) {
         return NGX_DECLINED;
     }
 
-    name = &ctx->iucf->scheme->secrets[ctx->iucf->scheme->nsecrets - 1].name;
+    if (ctx->iucf->scheme->grants) {
+        name = ctx->profile.len ? &ngx_http_idpay_client
+                                : &ngx_http_idpay_application;
+        generation = ctx->token.generation;
 
-    value->data = ngx_pnalloc(r->pool, name->len + sizeof("/primary/1") - 1);
+    } else {
+        name = &ctx->iucf->scheme->secrets[ctx->iucf->scheme->nsecrets - 1]
+                .name;
+        generation = 1;
+    }
+
+    value->data = ngx_pnalloc(r->pool, name->len + sizeof("/primary/") - 1
+                                       + NGX_INT64_LEN);
     if (value->data == NULL) {
         return NGX_ERROR;
     }
 
-    value->len = ngx_sprintf(value->data, "%V/primary/1", name) - value->data;
+    value->len = ngx_sprintf(value->data, "%V/primary/%uL", name, generation)
+                 - value->data;
 
     return NGX_OK;
 }

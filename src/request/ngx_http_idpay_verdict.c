@@ -8,6 +8,7 @@
 
 #include "request/ngx_http_idpay_admission.h"
 #include "request/ngx_http_idpay_answer.h"
+#include "request/ngx_http_idpay_authorize.h"
 
 
 static ngx_int_t ngx_http_idpay_verdict_fields(ngx_http_request_t *sr,
@@ -71,6 +72,13 @@ ngx_http_idpay_verdict_answer(ngx_http_request_t *sr,
     ngx_http_idpay_admission_report(ctx, &report);
 
     ctx->retry_after = 0;
+
+    if (ngx_http_idpay_authorize_again(ctx, report.status)) {
+        ctx->due = ngx_current_msec;
+        ctx->again = 1;
+
+        return NGX_DECLINED;
+    }
 
     ngx_http_idpay_verdict_again(ctx, u, &report);
 

@@ -8,6 +8,7 @@
 
 
 #include "../../src/problem/ngx_http_idpay_normalize.c"
+#include "provider/ngx_http_idpay_provider.h"
 
 #include "tap.h"
 
@@ -414,7 +415,7 @@ main(int argc, char *const *argv)
 
     pool = ngx_create_pool(1024, &log);
 
-    test_rows(&ngx_http_idpay_gopay_errors, gopay, count(gopay));
+    test_rows(ngx_http_idpay_gopay.errors, gopay, count(gopay));
     test_rows(&table, rows, count(rows));
     test_rows(&none, none_rows, count(none_rows));
     test_rows(&any, any_rows, count(any_rows));

@@ -41,6 +41,10 @@ my %secrets = (
     ],
     plasmapay => [ [qw(api_key plasmapay_api_key)] ],
     plaid => [ [qw(client_id plaid_client_id)], [qw(secret plaid_secret)] ],
+    gopay => [
+        [qw(client_id gopay_client_id)],
+        [qw(client_secret gopay_client_secret)],
+    ],
     generic => [ [qw(key key)] ],
 );
 

@@ -1,0 +1,21 @@
+
+/*
+ * Copyright (C) 2026 idpay contributors
+ *
+ * "idpay_consent_callback": the location that a person's browser comes back to.
+ */
+
+
+#ifndef _NGX_HTTP_IDPAY_CALLBACK_H_INCLUDED_
+#define _NGX_HTTP_IDPAY_CALLBACK_H_INCLUDED_
+
+
+#include "ngx_http_idpay.h"
+
+
+/* the directive's setter, as ngx_command_t wants it; errors are logged */
+
+char *ngx_http_idpay_callback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+#endif /* _NGX_HTTP_IDPAY_CALLBACK_H_INCLUDED_ */
