@@ -212,16 +212,8 @@ ngx_http_idpay_renew_store(ngx_http_idpay_renew_t *rn,
         return;
     }
 
-    if (action == NGX_HTTP_IDPAY_STORE_SAVE) {
-        ngx_http_idpay_renew_publish(rn, rn->profile.len != 0);
-        return;
-    }
-
-    if (action != NGX_HTTP_IDPAY_STORE_WITHDRAW) {
-        rn->cause = NGX_HTTP_IDPAY_CAUSE_STORE;
-    }
-
-    ngx_http_idpay_renew_fail(rn);
+    op.rc = NGX_ERROR;
+    handler(&op);
 }
 
 
@@ -232,7 +224,9 @@ ngx_http_idpay_renew_loaded(ngx_http_idpay_store_op_t *op)
 
     rn = op->data;
 
-    if (op->rc == NGX_ERROR) {
+    /* an application's token can be had without the store */
+
+    if (op->rc == NGX_ERROR && rn->profile.len) {
         rn->cause = NGX_HTTP_IDPAY_CAUSE_STORE;
         ngx_http_idpay_renew_fail(rn);
         return;

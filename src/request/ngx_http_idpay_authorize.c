@@ -175,7 +175,8 @@ ngx_http_idpay_authorize_again(ngx_http_idpay_ctx_t *ctx, ngx_uint_t status)
 
     if (grants == NULL
         || (status != NGX_HTTP_UNAUTHORIZED
-            && (status != NGX_HTTP_FORBIDDEN || !grants->refuses_403)))
+            && (status != NGX_HTTP_FORBIDDEN || !grants->refuses_403))
+        || ngx_http_idpay_authorize_absent(ctx, status))
     {
         return 0;
     }
@@ -194,6 +195,14 @@ ngx_http_idpay_authorize_again(ngx_http_idpay_ctx_t *ctx, ngx_uint_t status)
     ctx->refused = generation;
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_http_idpay_authorize_absent(ngx_http_idpay_ctx_t *ctx, ngx_uint_t status)
+{
+    return ctx->kind == NGX_HTTP_IDPAY_TOKEN_EITHER && ctx->profile.len == 0
+           && status == NGX_HTTP_FORBIDDEN;
 }
 
 

@@ -49,6 +49,14 @@ ngx_uint_t ngx_http_idpay_authorize_again(ngx_http_idpay_ctx_t *ctx,
     ngx_uint_t status);
 
 /*
+ * Tells whether an answer of that status means that a person has not given
+ * consent: what he could have allowed was asked for with the application's
+ * token.
+ */
+ngx_uint_t ngx_http_idpay_authorize_absent(ngx_http_idpay_ctx_t *ctx,
+    ngx_uint_t status);
+
+/*
  * Sets ctx->secrets: all that the provider has got with the call's last
  * attempt.  Returns NGX_OK or NGX_ERROR if there is no memory.
  */

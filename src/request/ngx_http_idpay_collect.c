@@ -8,6 +8,7 @@
 
 #include "problem/ngx_http_idpay_normalize.h"
 #include "request/ngx_http_idpay_answer.h"
+#include "request/ngx_http_idpay_authorize.h"
 #include "request/ngx_http_idpay_filter.h"
 
 
@@ -344,6 +345,11 @@ ngx_http_idpay_collect_answer(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
         }
 
         return ngx_http_send_special(r, NGX_HTTP_LAST);
+    }
+
+    if (ngx_http_idpay_authorize_absent(ctx, reply.status)) {
+        ngx_http_idpay_problem_init(&problem, NGX_HTTP_IDPAY_CONSENT_REQUIRED,
+                                    ctx->safe);
     }
 
     ngx_http_idpay_collect_redact(ctx->secrets, &problem);

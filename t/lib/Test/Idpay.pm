@@ -28,6 +28,7 @@ package Test::Idpay;
 #   $t->nginx_t                  (exit code, output) of nginx -t
 #   $t->reload  $t->try_reload   until a new worker serves
 #   $t->quit                     graceful; true when in time
+#   $t->kill                     all processes, with SIGKILL; then ->run again
 #   $t->master_pid  $t->worker_pids  $t->port(8080)
 #   $t->instrumented             by a sanitizer or valgrind
 #   $t->error_log  $t->access_log  $t->expect_log(qr//)
@@ -514,6 +515,26 @@ sub try_reload {
 sub quit {
     my $self = shift;
     return $self->_stop_nginx;
+}
+
+
+# All its processes at once, as a power failure would.
+sub kill {
+    my $self = shift;
+
+    # a stopped master makes no worker in place of one that has just ended
+    my $master = $self->master_pid;
+    CORE::kill STOP => $master;
+
+    my @pids = ($master,
+        split ' ', _slurp("/proc/$master/task/$master/children"));
+    CORE::kill KILL => @pids;
+
+    my $nginx = delete $self->{nginx};
+    $nginx->stop(KILL => QUIT_DEADLINE);
+    wait_until(QUIT_DEADLINE, sub { !grep { -e "/proc/$_" } @pids })
+        or die "nginx was killed and lives\n";
+    return;
 }
 
 

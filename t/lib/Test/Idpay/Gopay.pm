@@ -5,7 +5,8 @@ package Test::Idpay::Gopay;
 #   token_requests($sim)       {kind => {result => n}}, those that were made
 #                              since the last forget_requests($sim)
 #   forget_requests($sim)
-#   prefill($t, %opt)          a call that needs the application's token
+#   prefill($t, %opt)          a call that needs the application's token; uri:
+#                              another one than $prefill
 #   profile($t, $profile, %opt)    one that needs the token of a person
 #   $prefill                   the URI of the former
 #   status_uri($profile)       and of the latter
@@ -33,7 +34,8 @@ sub forget_requests { return shift->act(do => 'forget') }
 
 sub prefill {
     my ($t, %opt) = @_;
-    return $t->post($prefill, '{"firstName":"A"}',
+    my $uri = delete $opt{uri} // $prefill;
+    return $t->post($uri, '{"firstName":"A"}',
         headers => [ [ 'Content-Type' => 'application/json' ] ], %opt);
 }
 
