@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/../lib";
 use MIME::Base64 qw(encode_base64);
 use Mojo::Util   qw(url_escape);
 use Test::Idpay;
+use Test::Idpay::Consent qw(give);
 use Test::Idpay::Logs qw(forms_of leaks);
 
 use constant { WIDTH => 100, BODY_LINES => 3 };
@@ -34,6 +35,9 @@ my @calls = (
         call => 'POST /plaid/identity_verification/list',
         body => '{"template_id":"idvtmp_1","client_user_id":"customer-7"}',
     },
+    {   name => 'gopay',
+        call => 'GET /gopay/v1/client/client-profile/581/identification-status',
+    },
     {   name => 'generic',
         call => 'GET /generic/customers/7?fields=name',
     },
@@ -41,6 +45,7 @@ my @calls = (
 
 my $t    = Test::Idpay->new;
 my %sims = map { $_ => $t->sim($_) } map { $_->{name} } @calls;
+$t->secret('store_key');
 $sims{generic}->expect(
     headers => { 'X-Service-Token' => $t->secret_value('generic_key') });
 
@@ -50,11 +55,13 @@ $t->config(<<'CONF');
 http {
     %%HTTP%%
     idpay_trusted_certificate %%CA%%;
+    idpay_store %%TESTDIR%%/idpay.db key=file:%%SECRET_store_key%%;
 
     %%UPSTREAM_plusid%%
     %%UPSTREAM_passportreader%%
     %%UPSTREAM_plasmapay%%
     %%UPSTREAM_plaid%%
+    %%UPSTREAM_gopay%%
 
     upstream generic {
         server          %%SIM_generic%%;
@@ -71,15 +78,23 @@ http {
         location /passportreader/ { idpay_pass passportreader/; }
         location /plasmapay/      { idpay_pass plasmapay/; }
         location /plaid/          { idpay_pass plaid/; }
+        location /gopay/          { idpay_pass gopay/; }
+        location = /consent       { idpay_consent_start gopay; }
+        location = /callback      { idpay_consent_callback gopay; }
         location /generic/        { idpay_pass generic/; }
     }
 }
 CONF
 $t->run;
 
+# A person gives consent, in the browser.
+give($t, $sims{gopay}, 581);
+
 my @secrets = map { $t->secret_value($_) } qw(plusid_api_key
     passportreader_public_key passportreader_secret plasmapay_api_key
-    plaid_client_id plaid_secret generic_key);
+    plaid_client_id plaid_secret generic_key gopay_client_id
+    gopay_client_secret);
+push @secrets, map { $_->{token} } @{ $sims{gopay}->act(do => 'issued') };
 
 my $failed = 0;
 $| = 1;
