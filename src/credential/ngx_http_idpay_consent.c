@@ -70,8 +70,7 @@ static void ngx_http_idpay_consent_publish(ngx_http_idpay_consent_t *ct,
     ngx_uint_t unsaved);
 
 static void ngx_http_idpay_consent_begin(ngx_http_idpay_consent_t *ct);
-static ngx_uint_t ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct,
-    ngx_uint_t *kept);
+static ngx_uint_t ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct);
 static void ngx_http_idpay_consent_kept(ngx_http_idpay_store_op_t *op);
 static void ngx_http_idpay_consent_found(ngx_http_idpay_store_op_t *op);
 static void ngx_http_idpay_consent_intended(ngx_http_idpay_store_op_t *op);
@@ -79,6 +78,7 @@ static void ngx_http_idpay_consent_ask(ngx_http_idpay_consent_t *ct);
 static void ngx_http_idpay_consent_revoked(void *data,
     ngx_http_idpay_curl_answer_t *answer);
 static void ngx_http_idpay_consent_gone(ngx_http_idpay_consent_t *ct);
+static void ngx_http_idpay_consent_looked(ngx_http_idpay_store_op_t *op);
 static void ngx_http_idpay_consent_removed(ngx_http_idpay_store_op_t *op);
 static void ngx_http_idpay_consent_forget(ngx_http_idpay_consent_t *ct);
 static void ngx_http_idpay_consent_withdraw(ngx_http_idpay_consent_t *ct,
@@ -267,24 +267,14 @@ ngx_http_idpay_consent_refused(ngx_http_idpay_consent_t *ct,
                   "answered %ui%s%V", &ct->iucf->name, answer->status,
                   parsed->error.len ? ", " : "", &parsed->error);
 
-    switch (parsed->result) {
-
-    case NGX_HTTP_IDPAY_OAUTH_GONE:
+    if (parsed->result == NGX_HTTP_IDPAY_OAUTH_GONE) {
         result->cause = NGX_HTTP_IDPAY_CAUSE_GONE;
-        break;
 
-    case NGX_HTTP_IDPAY_OAUTH_CLIENT:
+    } else if (parsed->result == NGX_HTTP_IDPAY_OAUTH_CLIENT) {
         result->cause = NGX_HTTP_IDPAY_CAUSE_CLIENT;
-        break;
-
-    case NGX_HTTP_IDPAY_OAUTH_FAILED:
-        result->doubt = 1;
-        break;
-
-    default: /* NGX_HTTP_IDPAY_OAUTH_BUSY */
-        break;
     }
 
+    result->doubt = (parsed->result == NGX_HTTP_IDPAY_OAUTH_FAILED);
     result->status = answer->status;
     result->retry = ngx_http_idpay_consent_retry(answer);
 
@@ -456,11 +446,7 @@ ngx_http_idpay_consent_revoke(ngx_http_idpay_upstream_conf_t *iucf,
 static void
 ngx_http_idpay_consent_begin(ngx_http_idpay_consent_t *ct)
 {
-    ngx_uint_t  known, kept;
-
-    known = ngx_http_idpay_consent_known(ct, &kept);
-
-    if (kept) {
+    if (ngx_http_idpay_consent_known(ct)) {
         ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_SAVE,
                                      ngx_http_idpay_consent_kept);
 
@@ -471,31 +457,22 @@ ngx_http_idpay_consent_begin(ngx_http_idpay_consent_t *ct)
     } else if (ct->pair.refresh.len) {
         ngx_http_idpay_consent_ask(ct);
 
-    } else if (known) {
-        /* the provider has refused its refresh token before */
-        ngx_http_idpay_consent_gone(ct);
-
     } else {
         ngx_http_idpay_consent_fail(ct, NGX_HTTP_IDPAY_CAUSE_ABSENT);
     }
 }
 
 
-/*
- * What the zone has of it.  Returns 1 if there was a token, and sets "kept" if
- * there is a pair that is still to be saved.
- */
+/* what the zone has; returns 1 if that is a pair that is still to be saved */
 
 static ngx_uint_t
-ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct, ngx_uint_t *kept)
+ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct)
 {
-    ngx_uint_t               known;
+    ngx_uint_t               kept;
     ngx_slab_pool_t         *shpool;
     ngx_http_idpay_entry_t  *entry;
 
-    known = 0;
-    *kept = 0;
-
+    kept = 0;
     shpool = ct->iucf->zone->shpool;
 
     ngx_shmtx_lock(&shpool->mutex);
@@ -504,7 +481,7 @@ ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct, ngx_uint_t *kept)
                                       ct->iucf->shared, &ct->profile);
 
     if (entry && entry->kept_refresh.len) {
-        *kept = 1;
+        kept = 1;
 
         ct->generation = entry->kept_generation - 1;
         ct->pair.generation = entry->kept_generation;
@@ -513,9 +490,7 @@ ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct, ngx_uint_t *kept)
         ngx_http_idpay_consent_pair(ct, &entry->kept_access,
                                     &entry->kept_refresh);
 
-    } else if (entry && entry->generation) {
-        known = 1;
-
+    } else if (entry) {
         ct->generation = entry->generation;
 
         ngx_http_idpay_consent_pair(ct, &entry->access, &entry->refresh);
@@ -523,7 +498,7 @@ ngx_http_idpay_consent_known(ngx_http_idpay_consent_t *ct, ngx_uint_t *kept)
 
     ngx_shmtx_unlock(&shpool->mutex);
 
-    return known;
+    return kept;
 }
 
 
@@ -551,21 +526,17 @@ ngx_http_idpay_consent_found(ngx_http_idpay_store_op_t *op)
 
     ct = op->data;
 
-    switch (op->rc) {
-
-    case NGX_OK:
+    if (op->rc == NGX_OK) {
         ct->generation = op->token.generation;
+
         ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_INTEND,
                                      ngx_http_idpay_consent_intended);
         return;
-
-    case NGX_DECLINED:
-        ngx_http_idpay_consent_fail(ct, NGX_HTTP_IDPAY_CAUSE_ABSENT);
-        return;
-
-    default: /* NGX_ERROR */
-        ngx_http_idpay_consent_fail(ct, NGX_HTTP_IDPAY_CAUSE_STORE);
     }
+
+    ngx_http_idpay_consent_fail(ct, op->rc == NGX_DECLINED
+                                    ? NGX_HTTP_IDPAY_CAUSE_ABSENT
+                                    : NGX_HTTP_IDPAY_CAUSE_STORE);
 }
 
 
@@ -602,12 +573,10 @@ ngx_http_idpay_consent_intended(ngx_http_idpay_store_op_t *op)
         ngx_http_idpay_consent_fail(ct, NGX_HTTP_IDPAY_CAUSE_FAILED);
         return;
 
-    case NGX_DECLINED:
-        ngx_http_idpay_consent_fail(ct, NGX_HTTP_IDPAY_CAUSE_ABSENT);
-        return;
-
-    default: /* NGX_ERROR */
-        ngx_http_idpay_consent_fail(ct, NGX_HTTP_IDPAY_CAUSE_STORE);
+    default: /* NGX_DECLINED, NGX_ERROR */
+        ngx_http_idpay_consent_fail(ct, op->rc == NGX_DECLINED
+                                        ? NGX_HTTP_IDPAY_CAUSE_ABSENT
+                                        : NGX_HTTP_IDPAY_CAUSE_STORE);
     }
 }
 
@@ -672,8 +641,8 @@ ngx_http_idpay_consent_gone(ngx_http_idpay_consent_t *ct)
                   &ct->iucf->name, &ct->profile);
 
     if (ct->iucf->store) {
-        ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_REMOVE,
-                                     ngx_http_idpay_consent_removed);
+        ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_LOAD,
+                                     ngx_http_idpay_consent_looked);
         return;
     }
 
@@ -681,7 +650,24 @@ ngx_http_idpay_consent_gone(ngx_http_idpay_consent_t *ct)
 }
 
 
-/* a row that is another one by now is of a new consent */
+/* a row that is another one by now is of a new consent, and stays */
+
+static void
+ngx_http_idpay_consent_looked(ngx_http_idpay_store_op_t *op)
+{
+    ngx_http_idpay_consent_t  *ct;
+
+    ct = op->data;
+
+    if (op->rc == NGX_OK && op->token.generation != ct->generation) {
+        ngx_http_idpay_consent_forget(ct);
+        return;
+    }
+
+    ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_REMOVE,
+                                 ngx_http_idpay_consent_removed);
+}
+
 
 static void
 ngx_http_idpay_consent_removed(ngx_http_idpay_store_op_t *op)
