@@ -19,7 +19,7 @@ PREFIX = /usr/local
 MODULES_DIR = $(shell $(NGINX) -V 2>&1 \
                       | grep -o -E -e '--modules-path=[^ ]+' | cut -d= -f2)
 
-JOBS = 2
+JOBS = 3
 RUNS = dynamic static asan
 TESTS = $(sort $(wildcard t/*.t))
 UNITS = $(sort $(basename $(notdir $(wildcard t/unit/*.c))))
@@ -76,10 +76,11 @@ demo: deps
 	@$(MAKE) --no-print-directory module
 	@perl -I t/lib t/demo/demo.pl
 
-bench:      ## the gateway beside plain proxy_pass, its limits, calls that wait
+bench:      ## the gateway beside plain proxy_pass, limits, tokens, calls that wait
 bench: deps
 	@$(MAKE) --no-print-directory module
-	@perl t/bench/run.pl && perl t/bench/limits.pl && perl t/bench/parked.pl
+	@perl t/bench/run.pl && perl t/bench/limits.pl && perl t/bench/parked.pl \
+	    && perl t/bench/tokens.pl
 
 style:      ## checks the style of the sources
 	@t/tools/style

@@ -6,6 +6,7 @@
 
 #include "ngx_http_idpay.h"
 #include "credential/ngx_http_idpay_grants.h"
+#include "credential/ngx_http_idpay_renew.h"
 #include "credential/ngx_http_idpay_upstream.h"
 #include "lib/ngx_http_idpay_curl.h"
 #include "request/ngx_http_idpay_admission.h"
@@ -441,4 +442,6 @@ ngx_http_idpay_exit_process(ngx_cycle_t *cycle)
     if (imcf && imcf->store) {
         ngx_http_idpay_store_exit_process(imcf->store);
     }
+
+    ngx_http_idpay_renew_exit_process();
 }

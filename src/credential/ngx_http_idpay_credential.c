@@ -12,6 +12,9 @@ static size_t ngx_http_idpay_credential_size(
 static u_char *ngx_http_idpay_credential_field(u_char *p,
     const ngx_http_idpay_field_t *field, ngx_str_t *values);
 static ngx_uint_t ngx_http_idpay_credential_token(ngx_str_t *name);
+static ngx_int_t ngx_http_idpay_credential_redact_form(
+    ngx_http_idpay_redact_t *redact, ngx_http_idpay_vault_t *vault,
+    ngx_str_t *values);
 
 
 static const ngx_http_idpay_scheme_t  ngx_http_idpay_bearer = {
@@ -437,5 +440,45 @@ ngx_http_idpay_credential_redact(ngx_pool_t *pool,
         }
     }
 
+    if (scheme->grants
+        && scheme->grants->application.auth
+           == NGX_HTTP_IDPAY_CLIENT_BASIC_FORM
+        && (ngx_http_idpay_credential_redact_form(redact, vault, values)
+            != NGX_OK
+            || (differs
+                && ngx_http_idpay_credential_redact_form(redact, vault, next)
+                   != NGX_OK)))
+    {
+        return NULL;
+    }
+
     return redact;
+}
+
+
+/* a pair that is percent-encoded before it is encoded for Basic */
+
+static ngx_int_t
+ngx_http_idpay_credential_redact_form(ngx_http_idpay_redact_t *redact,
+    ngx_http_idpay_vault_t *vault, ngx_str_t *values)
+{
+    u_char      *p;
+    ngx_str_t    pair[2];
+    ngx_uint_t   n;
+
+    for (n = 0; n < 2; n++) {
+
+        p = ngx_http_idpay_vault_alloc(vault, values[n].len * 3);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        pair[n].data = p;
+
+        p = (u_char *) ngx_escape_uri(p, values[n].data, values[n].len,
+                                      NGX_ESCAPE_URI_COMPONENT);
+        pair[n].len = p - pair[n].data;
+    }
+
+    return ngx_http_idpay_redact_add_basic(redact, &pair[0], &pair[1]);
 }

@@ -14,6 +14,8 @@
 #define NGX_HTTP_IDPAY_GRANTS_LIFE  1800
 
 
+static ngx_uint_t ngx_http_idpay_grants_visible(ngx_str_t *url);
+static ngx_uint_t ngx_http_idpay_grants_twice(ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_idpay_grants_argument(ngx_conf_t *cf,
     ngx_http_idpay_grant_t *grant, ngx_str_t *argument);
 static char *ngx_http_idpay_grants_add(ngx_conf_t *cf, ngx_str_t *form,
@@ -54,10 +56,13 @@ ngx_http_idpay_grants_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         text = value[i];
 
         if (text.len < 4 || ngx_strncmp(text.data, "key=", 4) != 0) {
+
+            /* the text may be the key itself, so it is not repeated */
+
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "idpay: invalid parameter \"%V\" in "
+                               "idpay: invalid parameter of "
                                "\"idpay_store\", use \"key=file:PATH\" or "
-                               "\"key=env:NAME\"", &text);
+                               "\"key=env:NAME\"");
             return NGX_CONF_ERROR;
         }
 
@@ -161,6 +166,18 @@ ngx_http_idpay_grants_consent_url(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_uint_t
 ngx_http_idpay_grants_web(ngx_str_t *url)
 {
+    return ngx_http_idpay_grants_visible(url)
+           && ((url->len > 8
+                && ngx_strncasecmp(url->data, (u_char *) "https://", 8) == 0)
+               || (url->len > 7
+                   && ngx_strncasecmp(url->data, (u_char *) "http://", 7)
+                      == 0));
+}
+
+
+static ngx_uint_t
+ngx_http_idpay_grants_visible(ngx_str_t *url)
+{
     ngx_uint_t  i;
 
     for (i = 0; i < url->len; i++) {
@@ -171,10 +188,7 @@ ngx_http_idpay_grants_web(ngx_str_t *url)
         }
     }
 
-    return (url->len > 8 && ngx_strncasecmp(url->data, (u_char *) "https://",
-                                            8) == 0)
-           || (url->len > 7 && ngx_strncasecmp(url->data, (u_char *) "http://",
-                                               7) == 0);
+    return 1;
 }
 
 
@@ -221,7 +235,9 @@ ngx_http_idpay_grants_scheme(ngx_conf_t *cf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        err = ngx_http_idpay_grants_argument(cf, grant, &value[i]);
+        err = ngx_http_idpay_grants_twice(value, i)
+              ? "is duplicate"
+              : ngx_http_idpay_grants_argument(cf, grant, &value[i]);
 
         if (err) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -239,6 +255,33 @@ ngx_http_idpay_grants_scheme(ngx_conf_t *cf)
     }
 
     return scheme;
+}
+
+
+/* only "param" may be there several times */
+
+static ngx_uint_t
+ngx_http_idpay_grants_twice(ngx_str_t *value, ngx_uint_t n)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_uint_t   i;
+
+    p = ngx_strlchr(value[n].data, value[n].data + value[n].len, '=');
+
+    if (p == NULL || ngx_strncmp(value[n].data, "param=", 6) == 0) {
+        return 0;
+    }
+
+    len = p + 1 - value[n].data;
+
+    for (i = 2; i < n; i++) {
+        if (ngx_strncmp(value[i].data, value[n].data, len) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -268,11 +311,12 @@ ngx_http_idpay_grants_argument(ngx_conf_t *cf, ngx_http_idpay_grant_t *grant,
 
     if (name.len == 9 && ngx_strncmp(name.data, "token_url", 9) == 0) {
 
-        if (grant->url.len) {
-            return "is duplicate";
-        }
+        /* "//host/path" is meant as a URL and would be taken for a path */
 
-        if (value.data[0] != '/' && !ngx_http_idpay_grants_web(&value)) {
+        if ((value.data[0] != '/' || (value.len > 1 && value.data[1] == '/')
+             || !ngx_http_idpay_grants_visible(&value))
+            && !ngx_http_idpay_grants_web(&value))
+        {
             return "is no URL, use \"https://host/path\", or \"/path\" at "
                    "the provider's own servers";
         }

@@ -8,6 +8,7 @@
 
 #include "credential/ngx_http_idpay_fetch.h"
 #include "credential/ngx_http_idpay_oauth.h"
+#include "credential/ngx_http_idpay_redact.h"
 #include "credential/ngx_http_idpay_token.h"
 #include "policy/ngx_http_idpay_retry_after.h"
 
@@ -26,6 +27,7 @@
 
 
 typedef struct {
+    ngx_queue_t                      queue;
     ngx_http_idpay_upstream_conf_t  *iucf;
     const ngx_http_idpay_grant_t    *grant;
     u_char                           name[NGX_HTTP_IDPAY_CACHE_PROFILE];
@@ -77,6 +79,11 @@ static void ngx_http_idpay_renew_fail(ngx_http_idpay_renew_t *rn);
 static void ngx_http_idpay_renew_end(ngx_http_idpay_renew_t *rn);
 
 
+/* of this worker, those under way */
+
+static ngx_queue_t  ngx_http_idpay_renew_all;
+
+
 void
 ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_str_t *profile, uint64_t owner, uint64_t refused)
@@ -92,6 +99,12 @@ ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
                                   NGX_HTTP_IDPAY_CAUSE_FAILED, 0, 0);
         return;
     }
+
+    if (ngx_http_idpay_renew_all.next == NULL) {
+        ngx_queue_init(&ngx_http_idpay_renew_all);
+    }
+
+    ngx_queue_insert_tail(&ngx_http_idpay_renew_all, &rn->queue);
 
     grants = iucf->scheme->grants;
 
@@ -502,6 +515,11 @@ ngx_http_idpay_renew_refused(ngx_http_idpay_renew_t *rn,
         rn->doubt = (answer->end == NGX_HTTP_IDPAY_CURL_LOST);
 
     } else {
+
+        /* a code may be anything, also what was sent */
+
+        ngx_http_idpay_redact_text(rn->iucf->redact, &parsed->error);
+
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "idpay: no token of \"%V\"%s%V: the provider answered "
                       "%ui%s%V", &rn->iucf->name,
@@ -534,6 +552,12 @@ ngx_http_idpay_renew_refused(ngx_http_idpay_renew_t *rn,
         retry = ngx_http_idpay_retry_after(answer->retry_after.data,
                                            answer->retry_after.len, now);
         rn->retry = (retry == NGX_ERROR) ? 0 : retry;
+    }
+
+    /* a request for the application's token spends nothing */
+
+    if (rn->profile.len == 0) {
+        rn->doubt = 0;
     }
 
     rn->pair.doubt = rn->doubt;
@@ -629,6 +653,28 @@ ngx_http_idpay_renew_fail(ngx_http_idpay_renew_t *rn)
 static void
 ngx_http_idpay_renew_end(ngx_http_idpay_renew_t *rn)
 {
+    if (rn->timer.timer_set) {
+        ngx_del_timer(&rn->timer);
+    }
+
+    ngx_queue_remove(&rn->queue);
+
     ngx_explicit_memzero(rn->buf, sizeof(rn->buf));
     ngx_free(rn);
+}
+
+
+void
+ngx_http_idpay_renew_exit_process(void)
+{
+    ngx_queue_t  *q;
+
+    while (ngx_http_idpay_renew_all.next
+           && !ngx_queue_empty(&ngx_http_idpay_renew_all))
+    {
+        q = ngx_queue_head(&ngx_http_idpay_renew_all);
+
+        ngx_http_idpay_renew_end(ngx_queue_data(q, ngx_http_idpay_renew_t,
+                                                queue));
+    }
 }

@@ -30,5 +30,11 @@
 void ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_str_t *profile, uint64_t owner, uint64_t refused);
 
+/*
+ * Wipes and frees what is under way.  For the module's exit_process, when
+ * neither libcurl nor the store calls back any more.
+ */
+void ngx_http_idpay_renew_exit_process(void);
+
 
 #endif /* _NGX_HTTP_IDPAY_RENEW_H_INCLUDED_ */

@@ -36,9 +36,10 @@ static void ngx_http_idpay_token_wake(void);
 
 /* of this worker */
 
-static ngx_queue_t  ngx_http_idpay_token_waits;
-static ngx_event_t  ngx_http_idpay_token_event;
-static uint32_t     ngx_http_idpay_token_owners;
+static ngx_queue_t       ngx_http_idpay_token_waits;
+static ngx_event_t       ngx_http_idpay_token_event;
+static ngx_connection_t  ngx_http_idpay_token_dumb;
+static uint32_t          ngx_http_idpay_token_owners;
 
 
 ngx_int_t
@@ -252,7 +253,10 @@ ngx_http_idpay_token_wait(ngx_http_idpay_token_wait_t *wait)
     if (ngx_http_idpay_token_event.handler == NULL) {
         ngx_queue_init(&ngx_http_idpay_token_waits);
 
+        ngx_http_idpay_token_dumb.fd = (ngx_socket_t) -1;
+
         ngx_http_idpay_token_event.handler = ngx_http_idpay_token_poll;
+        ngx_http_idpay_token_event.data = &ngx_http_idpay_token_dumb;
         ngx_http_idpay_token_event.cancelable = 1;
     }
 

@@ -370,9 +370,7 @@ ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    /* as it is written: the proxy module makes it a full name itself */
-
-    iucf->trusted_certificate = value[1];
+    iucf->trusted_certificate = file;
 
     return NGX_CONF_OK;
 }
@@ -545,12 +543,16 @@ ngx_http_idpay_upstream_set_ca(ngx_conf_t *cf,
     ngx_uint_t       i;
     ngx_file_info_t  fi;
 
-    if (!iucf->tls || iucf->trusted_certificate.data) {
+    if (iucf->trusted_certificate.data) {
         return NGX_OK;
     }
 
     if (defaults->trusted_certificate.data) {
         iucf->trusted_certificate = defaults->trusted_certificate;
+        return NGX_OK;
+    }
+
+    if (!iucf->tls) {
         return NGX_OK;
     }
 
