@@ -66,6 +66,7 @@ typedef struct {
     ngx_str_t                        host;
     ngx_flag_t                       tls;
     ngx_str_t                        trusted_certificate;
+    ngx_str_t                        ca_file;   /* the same, its full name */
 
     /* values[slot][i] is the scheme's secret i, data is NULL if not set */
 

@@ -15,7 +15,7 @@ use Test::More;
 my $t   = abs_path(dirname(__FILE__));
 my $dir = tempdir('idpay-demo-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
-my @providers = qw(plusid passportreader plasmapay plaid generic);
+my @providers = qw(plusid passportreader plasmapay plaid gopay generic);
 
 # A secret of the demonstration is 32 hexadecimal digits.
 my $secret = qr/(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])/;
@@ -98,7 +98,7 @@ chmod 0755, $wrapper;
     TEST_NGINX_BINARY => $wrapper, KEEP => '');
 
 is $status >> 8, 1, 'a call that does not work is an error';
-like $text, qr/^1 of 5 calls did not work$/m, 'it is told';
+like $text, qr/^1 of 6 calls did not work$/m, 'it is told';
 like $text, qr/^  HTTP\/1\.1 502 /m, 'the answer is shown';
 like $text, qr/\| \(nothing\)$/m, 'and that the provider received nothing';
 ok !$left, 'leaves no process then';

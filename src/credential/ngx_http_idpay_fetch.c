@@ -124,7 +124,7 @@ ngx_http_idpay_fetch_call(ngx_http_idpay_upstream_conf_t *iucf,
     call->host = iucf->token_host;
     call->addrs = iucf->token_addrs;
     call->naddrs = iucf->token_naddrs;
-    call->trusted_certificate = iucf->trusted_certificate;
+    call->trusted_certificate = iucf->ca_file;
 
     return ngx_http_idpay_curl_start(call);
 }

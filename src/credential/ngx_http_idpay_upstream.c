@@ -370,7 +370,10 @@ ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    iucf->trusted_certificate = file;
+    /* as it is written: the proxy module makes it a full name itself */
+
+    iucf->trusted_certificate = value[1];
+    iucf->ca_file = file;
 
     return NGX_CONF_OK;
 }
@@ -549,6 +552,7 @@ ngx_http_idpay_upstream_set_ca(ngx_conf_t *cf,
 
     if (defaults->trusted_certificate.data) {
         iucf->trusted_certificate = defaults->trusted_certificate;
+        iucf->ca_file = defaults->ca_file;
         return NGX_OK;
     }
 
@@ -562,6 +566,7 @@ ngx_http_idpay_upstream_set_ca(ngx_conf_t *cf,
             != NGX_FILE_ERROR)
         {
             iucf->trusted_certificate = ngx_http_idpay_ca_bundles[i];
+            iucf->ca_file = ngx_http_idpay_ca_bundles[i];
             return NGX_OK;
         }
     }
