@@ -1,7 +1,8 @@
 #!/usr/bin/env perl
 
-# Errors in the shapes of GoPay's APIs as problems, told by directives to a
-# provider of any kind: payments v3 and v4, and OAuth.
+# Errors in the shapes of GoPay's APIs as problems: payments v3 and v4, and
+# OAuth. The preset knows them, and so does a provider of any kind that is told
+# by directives.
 
 use strict;
 use warnings;
@@ -9,11 +10,13 @@ use utf8;
 
 use Mojo::JSON qw(encode_json);
 use Test::Idpay;
+use Test::Idpay::Gopay qw(prefill $prefill);
 use Test::Idpay::Translation qw(is_translated);
 use Test::More;
 
 my $t   = Test::Idpay->new;
 my $sim = $t->sim('generic', name => 'gopay', tls => 0);
+my $preset = $t->sim('gopay', name => 'preset', tls => 0);
 
 $t->config(<<'CONF');
 %%GLOBALS%%
@@ -57,16 +60,16 @@ http {
         idpay_error_map     code=temporarily_unavailable  provider_unavailable;
         %%UNLIMITED%%
     }
+    %%UPSTREAM_preset%%
+
     server {
         listen 127.0.0.1:%%PORT_8080%%;
-        location / { idpay_pass gopay; }
+        location /        { idpay_pass gopay; }
+        location /preset/ { idpay_pass preset/; }
     }
 }
 CONF
 $t->run;
-
-
-sub is_problem { return is_translated($t, $sim, @_) }
 
 
 # One error or more of payments v3.
@@ -254,7 +257,18 @@ my @calls = (
     [ POST => "$uri/prefill-client-data", 0, '{}' ],
 );
 for my $row (@rows) {
-    is_problem($_, @$row) for @calls;
+    is_translated($t, $sim, $_, @$row) for @calls;
+}
+
+
+# A refused token is renewed, which is another matter: see
+# idpay_token_application.t.
+is prefill($t, uri => "/preset$prefill")->status, 200, 'the preset has a token';
+
+for my $row (grep { $_->[0] != 401 && $_->[0] != 403 } @rows) {
+    my @more = $row->[2] ne 'consent_required' ? ()
+        : (consent_url => 'https://auth.gopay.com/consent');
+    is_translated($t, $preset, [ GET => "/preset$uri/any", 1 ], @$row, @more);
 }
 
 
