@@ -7,6 +7,7 @@
 #include "credential/ngx_http_idpay_grants.h"
 
 #include "credential/ngx_http_idpay_upstream.h"
+#include "lib/ngx_http_idpay_curl.h"
 
 
 /* s, where neither the answer nor the token tells */
@@ -553,8 +554,7 @@ ngx_http_idpay_grants_endpoint(ngx_conf_t *cf,
         err = "needs \"idpay_trusted_certificate\" where \"idpay_tls\" is off";
 
     } else if (!tls && (u.naddrs == 0
-                        || !ngx_http_idpay_upstream_loopback(
-                                                       u.addrs[0].sockaddr)))
+                        || !ngx_http_idpay_curl_loopback(u.addrs[0].sockaddr)))
     {
         err = "must be \"https\", unless its host is a loopback address";
     }

@@ -8,6 +8,7 @@
 
 #include "credential/ngx_http_idpay_grants.h"
 #include "lib/ngx_http_idpay_crypto.h"
+#include "lib/ngx_http_idpay_curl.h"
 
 
 /* one "idpay_secret": values are read at once, the name is checked later */
@@ -485,8 +486,7 @@ ngx_http_idpay_upstream_check_tls(ngx_conf_t *cf,
     for (i = 0; i < uscf->servers->nelts; i++) {
 
         for (j = 0; j < server[i].naddrs; j++) {
-            if (!ngx_http_idpay_upstream_loopback(server[i].addrs[j].sockaddr))
-            {
+            if (!ngx_http_idpay_curl_loopback(server[i].addrs[j].sockaddr)) {
                 goto remote;
             }
         }
@@ -507,34 +507,6 @@ remote:
                   &iucf->name, &server[i].name, iucf->file_name, iucf->line);
 
     return NGX_ERROR;
-}
-
-
-ngx_uint_t
-ngx_http_idpay_upstream_loopback(struct sockaddr *sa)
-{
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
-
-    switch (sa->sa_family) {
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sa;
-        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr);
-#endif
-
-#if (NGX_HAVE_UNIX_DOMAIN)
-    case AF_UNIX:
-        return 1;
-#endif
-
-    default: /* AF_INET */
-        sin = (struct sockaddr_in *) sa;
-        return (ntohl(sin->sin_addr.s_addr) >> 24) == 127;
-    }
 }
 
 

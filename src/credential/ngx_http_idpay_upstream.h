@@ -35,10 +35,6 @@ char *ngx_http_idpay_upstream_trusted_certificate(ngx_conf_t *cf,
 char *ngx_http_idpay_upstream_first(ngx_conf_t *cf,
     ngx_http_idpay_upstream_conf_t *iucf);
 
-/* Tells whether an address is this machine's own. */
-
-ngx_uint_t ngx_http_idpay_upstream_loopback(struct sockaddr *sa);
-
 /*
  * Completes a provider when the whole configuration is read: checks what may
  * stand in any order, sets defaults, makes the credentials.  "defaults" is the

@@ -50,7 +50,6 @@ typedef struct {
 
 static ngx_uint_t ngx_http_idpay_curl_allowed(
     ngx_http_idpay_curl_call_t *call);
-static ngx_uint_t ngx_http_idpay_curl_loopback(struct sockaddr *sa);
 static ngx_http_idpay_curl_request_t *ngx_http_idpay_curl_create(
     ngx_http_idpay_curl_call_t *call);
 static u_char *ngx_http_idpay_curl_basic(u_char *p, ngx_str_t *user,
@@ -173,7 +172,7 @@ ngx_http_idpay_curl_allowed(ngx_http_idpay_curl_call_t *call)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_idpay_curl_loopback(struct sockaddr *sa)
 {
     struct sockaddr_in   *sin;

@@ -83,6 +83,10 @@ typedef struct {
  */
 ngx_int_t ngx_http_idpay_curl_start(ngx_http_idpay_curl_call_t *call);
 
+/* Tells whether an address is this machine's own. */
+
+ngx_uint_t ngx_http_idpay_curl_loopback(struct sockaddr *sa);
+
 /*
  * Ends all calls of the worker without calling their handlers, and libcurl
  * with them.  For the module's exit_process.
