@@ -137,7 +137,8 @@ for my $name (sort keys %parameter) {
         $conf->accepted("$name $parameter$url", at("$name g $parameter$url;"));
     }
     for my $url ('', '/done', 'a.test', 'https://', 'ftp://a.test/',
-        'https://a.test/#x', 'https://a.test/\xc3\xa4', 'javascript:x')
+        'https://a.test/#x', 'https://a.test/\xc3\xa4', 'javascript:x',
+        'https:///done', 'https://?x', 'http://:80/')
     {
         ( my $text = $url ) =~ s/\\x(..)/chr hex $1/ge;
         $conf->refused(

@@ -38,6 +38,7 @@ for (
     (map { [ qq("$_"), $_, $no_url ] }
         'token_url=token', 'token_url=api.test/token', 'token_url=https://',
         'token_url=https:/api.test', 'token_url=ftp://api.test/token',
+        'token_url=https:///token', 'token_url=https://:443/token',
         'token_url=//', 'token_url=//api.test/token',
         'token_url=https://api.test/a b', "token_url=https://api.test/\xc3\xa9",
         'token_url=https://api.test/#a', 'token_url=/a b', 'token_url=/a#b',
@@ -116,7 +117,7 @@ for (
         qw(192.0.2.1 192.0.2.1:80 [2001:db8::1] 0.0.0.0 localhost:9 p.test)),
     (map { [ "https://$_/token", $_, $nobody ] }
         'user@127.0.0.1', 'user:pass@127.0.0.1', '127.0.0.1:0',
-        '127.0.0.1:99999', '127.0.0.1:a', '[::1', ''),
+        '127.0.0.1:99999', '127.0.0.1:a', '[::1'),
     )
 {
     my ($at, $name, $reason) = @$_;

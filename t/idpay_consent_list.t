@@ -199,6 +199,7 @@ sub test_names {
     }
     not_found_ok $t->get('/rewritten/123'), 'not outside of the location';
     not_found_ok $t->get('/barely/123'), 'not beside it';
+    not_found_ok $t->get('/bare123'), 'what is not below the location';
     is $t->get('/consents/%31%32%33')->json->{client_profile_id}, 123,
         'another spelling';
     return;

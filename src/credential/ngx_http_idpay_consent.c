@@ -179,6 +179,7 @@ ngx_http_idpay_consent_t *
 ngx_http_idpay_consent_exchange(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_str_t *code, ngx_http_idpay_consent_handler_pt handler, void *data)
 {
+    ngx_str_t                  none;
     ngx_http_idpay_consent_t  *ct;
 
     ct = ngx_http_idpay_consent_create(iucf, handler, data);
@@ -188,11 +189,17 @@ ngx_http_idpay_consent_exchange(ngx_http_idpay_upstream_conf_t *iucf,
 
     ct->began = ngx_time();
 
+    /* an error may echo it */
+
+    ngx_str_null(&none);
+    ngx_http_idpay_consent_pair(ct, &none, code);
+
     if (ngx_http_idpay_fetch_token(iucf, &iucf->scheme->grants->client,
                                    "authorization_code", code,
                                    ngx_http_idpay_consent_answered, ct)
         != NGX_OK)
     {
+        ngx_explicit_memzero(ct->buf, code->len);
         ngx_free(ct);
         return NULL;
     }
@@ -261,6 +268,8 @@ ngx_http_idpay_consent_refused(ngx_http_idpay_consent_t *ct,
         ngx_http_idpay_consent_end(ct);
         return;
     }
+
+    ngx_http_idpay_fetch_redact(ct->iucf, &ct->pair.refresh, &parsed->error);
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "idpay: a consent was not taken by \"%V\": the provider "

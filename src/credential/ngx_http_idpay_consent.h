@@ -44,10 +44,10 @@ typedef struct ngx_http_idpay_consent_s  ngx_http_idpay_consent_t;
 
 
 /*
- * Exchanges a code, visible ASCII that is copied, for a pair of tokens, which
- * is saved and published.  The handler is called once, never before this
- * returns.  Returns what ngx_http_idpay_consent_leave() takes until then, or
- * NULL: nothing was begun.
+ * Exchanges a code, visible ASCII of up to NGX_HTTP_IDPAY_MAX_TOKEN bytes that
+ * is copied, for a pair of tokens, which is saved and published.  The handler
+ * is called once, never before this returns.  Returns what
+ * ngx_http_idpay_consent_leave() takes until then, or NULL: nothing was begun.
  */
 ngx_http_idpay_consent_t *ngx_http_idpay_consent_exchange(
     ngx_http_idpay_upstream_conf_t *iucf, ngx_str_t *code,

@@ -116,6 +116,44 @@ ngx_http_idpay_fetch_revoke(ngx_http_idpay_upstream_conf_t *iucf,
 }
 
 
+void
+ngx_http_idpay_fetch_redact(ngx_http_idpay_upstream_conf_t *iucf,
+    ngx_str_t *value, ngx_str_t *error)
+{
+    ngx_pool_t               *pool;
+    ngx_http_idpay_vault_t   *vault;
+    ngx_http_idpay_redact_t  *redact;
+
+    if (error->len == 0) {
+        return;
+    }
+
+    pool = ngx_create_pool(NGX_MIN_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        error->len = 0;
+        return;
+    }
+
+    redact = NULL;
+    vault = ngx_http_idpay_vault_create(pool);
+
+    if (vault) {
+        redact = ngx_http_idpay_credential_redact(pool, vault, iucf->scheme,
+                                         iucf->values[NGX_HTTP_IDPAY_PRIMARY],
+                                         iucf->values[NGX_HTTP_IDPAY_NEXT]);
+    }
+
+    if (redact && ngx_http_idpay_redact_add(redact, value) == NGX_OK) {
+        ngx_http_idpay_redact_text(redact, error);
+
+    } else {
+        error->len = 0;
+    }
+
+    ngx_destroy_pool(pool);
+}
+
+
 static ngx_int_t
 ngx_http_idpay_fetch_call(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_http_idpay_curl_call_t *call)

@@ -29,5 +29,13 @@ ngx_int_t ngx_http_idpay_fetch_token(ngx_http_idpay_upstream_conf_t *iucf,
 ngx_int_t ngx_http_idpay_fetch_revoke(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_str_t *refresh, ngx_http_idpay_curl_handler_pt handler, void *data);
 
+/*
+ * Takes the gateway's secrets, and the token or code "value" that was sent, out
+ * of the code of the error that came back, in place; where there is no memory
+ * for that it is empty afterwards.
+ */
+void ngx_http_idpay_fetch_redact(ngx_http_idpay_upstream_conf_t *iucf,
+    ngx_str_t *value, ngx_str_t *error);
+
 
 #endif /* _NGX_HTTP_IDPAY_FETCH_H_INCLUDED_ */

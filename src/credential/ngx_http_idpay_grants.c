@@ -162,17 +162,29 @@ ngx_http_idpay_grants_consent_url(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* a URL that a browser is sent to: visible characters, and not in the clear */
+/* a URL that a browser is sent to: visible characters, and a host */
 
 ngx_uint_t
 ngx_http_idpay_grants_web(ngx_str_t *url)
 {
-    return ngx_http_idpay_grants_visible(url)
-           && ((url->len > 8
-                && ngx_strncasecmp(url->data, (u_char *) "https://", 8) == 0)
-               || (url->len > 7
-                   && ngx_strncasecmp(url->data, (u_char *) "http://", 7)
-                      == 0));
+    u_char  *p;
+
+    p = url->data;
+
+    if (url->len > 8 && ngx_strncasecmp(p, (u_char *) "https://", 8) == 0) {
+        p += 8;
+
+    } else if (url->len > 7
+               && ngx_strncasecmp(p, (u_char *) "http://", 7) == 0)
+    {
+        p += 7;
+
+    } else {
+        return 0;
+    }
+
+    return *p != '/' && *p != '?' && *p != ':'
+           && ngx_http_idpay_grants_visible(url);
 }
 
 

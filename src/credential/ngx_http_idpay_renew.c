@@ -8,7 +8,6 @@
 
 #include "credential/ngx_http_idpay_fetch.h"
 #include "credential/ngx_http_idpay_oauth.h"
-#include "credential/ngx_http_idpay_redact.h"
 #include "credential/ngx_http_idpay_token.h"
 #include "policy/ngx_http_idpay_retry_after.h"
 
@@ -518,7 +517,8 @@ ngx_http_idpay_renew_refused(ngx_http_idpay_renew_t *rn,
 
         /* a code may be anything, also what was sent */
 
-        ngx_http_idpay_redact_text(rn->iucf->redact, &parsed->error);
+        ngx_http_idpay_fetch_redact(rn->iucf, &rn->pair.refresh,
+                                    &parsed->error);
 
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "idpay: no token of \"%V\"%s%V: the provider answered "

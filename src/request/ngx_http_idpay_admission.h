@@ -18,7 +18,7 @@
 
 /* a change of what follows, or of what it is made of, is a new layout */
 
-#define NGX_HTTP_IDPAY_LAYOUT  2
+#define NGX_HTTP_IDPAY_LAYOUT  3
 
 
 /* zeroed is a provider of which nothing is known */

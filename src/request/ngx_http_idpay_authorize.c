@@ -10,6 +10,7 @@
 #include "request/ngx_http_idpay_answer.h"
 
 
+static ngx_int_t ngx_http_idpay_authorize_used(ngx_http_idpay_ctx_t *ctx);
 static void ngx_http_idpay_authorize_resume(void *data);
 static ngx_int_t ngx_http_idpay_authorize_none(ngx_http_request_t *r,
     ngx_http_idpay_ctx_t *ctx);
@@ -65,6 +66,11 @@ ngx_http_idpay_authorize(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     switch (rc) {
 
     case NGX_OK:
+
+        if (ngx_http_idpay_authorize_used(ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         ctx->credential = &ctx->token.credential;
         return NGX_DECLINED;
 
@@ -79,6 +85,44 @@ ngx_http_idpay_authorize(ngx_http_request_t *r, ngx_http_idpay_ctx_t *ctx)
     default: /* NGX_ERROR */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+}
+
+
+/* the provider may echo the token of any attempt, not of the last one alone */
+
+static ngx_int_t
+ngx_http_idpay_authorize_used(ngx_http_idpay_ctx_t *ctx)
+{
+    ngx_str_t  *token;
+
+    if (ctx->tokens == NULL) {
+        ctx->tokens = ngx_array_create(ctx->request->pool, 1,
+                                       sizeof(ngx_str_t));
+        if (ctx->tokens == NULL) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        token = ctx->tokens->elts;
+        token += ctx->tokens->nelts - 1;
+
+        if (token->len == ctx->token.token.len
+            && ngx_memcmp(token->data, ctx->token.token.data, token->len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    token = ngx_array_push(ctx->tokens);
+    if (token == NULL) {
+        return NGX_ERROR;
+    }
+
+    *token = ctx->token.token;
+
+    ctx->secrets = NULL;
+
+    return NGX_OK;
 }
 
 
@@ -209,7 +253,9 @@ ngx_http_idpay_authorize_absent(ngx_http_idpay_ctx_t *ctx, ngx_uint_t status)
 ngx_int_t
 ngx_http_idpay_authorize_secrets(ngx_http_idpay_ctx_t *ctx)
 {
+    ngx_str_t                *token;
     ngx_pool_t               *pool;
+    ngx_uint_t                i;
     ngx_http_idpay_vault_t   *vault;
     ngx_http_idpay_redact_t  *redact;
 
@@ -218,11 +264,9 @@ ngx_http_idpay_authorize_secrets(ngx_http_idpay_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ctx->secrets && ctx->secrets_generation == ctx->token.generation) {
+    if (ctx->secrets) {
         return NGX_OK;
     }
-
-    ctx->secrets = NULL;
 
     pool = ctx->request->pool;
 
@@ -234,15 +278,20 @@ ngx_http_idpay_authorize_secrets(ngx_http_idpay_ctx_t *ctx)
     redact = ngx_http_idpay_credential_redact(pool, vault, ctx->iucf->scheme,
                                               ctx->iucf->values[0],
                                               ctx->iucf->values[1]);
-
-    if (redact == NULL
-        || ngx_http_idpay_redact_add(redact, &ctx->token.token) != NGX_OK)
-    {
+    if (redact == NULL) {
         return NGX_ERROR;
     }
 
+    token = ctx->tokens->elts;
+
+    for (i = 0; i < ctx->tokens->nelts; i++) {
+
+        if (ngx_http_idpay_redact_add(redact, &token[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
     ctx->secrets = redact;
-    ctx->secrets_generation = ctx->token.generation;
 
     return NGX_OK;
 }

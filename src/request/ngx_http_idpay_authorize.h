@@ -57,8 +57,8 @@ ngx_uint_t ngx_http_idpay_authorize_absent(ngx_http_idpay_ctx_t *ctx,
     ngx_uint_t status);
 
 /*
- * Sets ctx->secrets: all that the provider has got with the call's last
- * attempt.  Returns NGX_OK or NGX_ERROR if there is no memory.
+ * Sets ctx->secrets: all that the provider has got with the call's attempts so
+ * far.  Returns NGX_OK or NGX_ERROR if there is no memory.
  */
 ngx_int_t ngx_http_idpay_authorize_secrets(ngx_http_idpay_ctx_t *ctx);
 

@@ -242,6 +242,11 @@ ngx_http_idpay_callback_once(ngx_http_idpay_callback_t *cb,
                      NGX_HTTP_BAD_REQUEST,
                      "the argument \"state\" has been used before");
 
+    case NGX_DONE:
+        return ngx_http_idpay_answer_reject(cb->request, cb->ctx,
+                     NGX_HTTP_BAD_REQUEST,
+                     "the time to give consent is over: begin again");
+
     default: /* NGX_BUSY */
         ngx_http_idpay_problem_init(&problem,
                                     NGX_HTTP_IDPAY_CREDENTIAL_UNAVAILABLE, 0);

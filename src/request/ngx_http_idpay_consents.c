@@ -169,8 +169,13 @@ ngx_http_idpay_consents_rest(ngx_http_request_t *r, ngx_str_t *location,
     p = r->uri.data + location->len;
     last = r->uri.data + r->uri.len;
 
-    if (p < last && *p == '/' && location->data[location->len - 1] != '/') {
-        p++;
+    if (p < last && location->data[location->len - 1] != '/') {
+
+        /* "/consents7" is not below "/consents" */
+
+        if (*p++ != '/') {
+            return NGX_DECLINED;
+        }
     }
 
     rest->data = p;

@@ -54,10 +54,10 @@ typedef struct {
     ngx_http_idpay_token_wait_t      token_wait;
     uint64_t                         refused;    /* generation, or 0 */
 
-    /* what must not come back, and the token's generation in there */
+    /* what must not come back, and the tokens in there: all that were used */
 
     ngx_http_idpay_redact_t         *secrets;
-    uint64_t                         secrets_generation;
+    ngx_array_t                     *tokens;     /* ngx_str_t, or NULL */
 
     ngx_str_t                        path;       /* as it is sent */
     ngx_http_idpay_limit_t          *rule;       /* that it is under */

@@ -35,6 +35,7 @@ ngx_http_idpay_cache_init(ngx_http_idpay_cache_t *cache)
 
     cache->evicted = 0;
     cache->nids = 0;
+    cache->dropped = 0;
     cache->keyed = 0;
 }
 
@@ -341,8 +342,28 @@ ngx_http_idpay_cache_once(ngx_http_idpay_cache_t *cache,
         }
     }
 
+    if (end <= cache->dropped) {
+        return NGX_DONE;
+    }
+
     if (cache->nids >= NGX_HTTP_IDPAY_CACHE_MAX_IDS) {
-        return NGX_BUSY;
+
+        q = ngx_queue_head(&cache->ids);
+        node = ngx_queue_data(q, ngx_http_idpay_cache_id_t, queue);
+
+        if (end <= node->end) {
+            return NGX_DONE;
+        }
+
+        if (before == q) {
+            before = &cache->ids;
+        }
+
+        cache->dropped = node->end;
+
+        ngx_queue_remove(q);
+        ngx_slab_free_locked(shpool, node);
+        cache->nids--;
     }
 
     node = ngx_http_idpay_cache_alloc(cache, shpool, NULL,
@@ -383,6 +404,7 @@ ngx_http_idpay_cache_copy_ids(ngx_http_idpay_cache_t *to,
 
     ngx_memcpy(to->key, from->key, NGX_HTTP_IDPAY_KEY_LEN);
     to->keyed = from->keyed;
+    to->dropped = from->dropped;
 
     for (q = ngx_queue_last(&from->ids);
          q != ngx_queue_sentinel(&from->ids);
@@ -394,6 +416,7 @@ ngx_http_idpay_cache_copy_ids(ngx_http_idpay_cache_t *to,
                                           sizeof(ngx_http_idpay_cache_id_t),
                                           now);
         if (node == NULL) {
+            to->dropped = old->end;
             return;
         }
 

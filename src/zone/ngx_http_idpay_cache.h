@@ -36,6 +36,8 @@ typedef struct {
     ngx_uint_t          evicted;    /* so far */
     ngx_queue_t         ids;        /* that are used, the first to end first */
     ngx_uint_t          nids;
+    int64_t             dropped;    /* s since 1970: of those that end then or
+                                       before, some are not remembered */
     u_char              key[NGX_HTTP_IDPAY_KEY_LEN];
     unsigned            keyed:1;    /* there is a key */
 } ngx_http_idpay_cache_t;
@@ -141,7 +143,10 @@ void ngx_http_idpay_cache_remove(ngx_http_idpay_cache_t *cache,
 /*
  * Remembers that an ID of NGX_HTTP_IDPAY_CACHE_ID bytes is used, until "end",
  * s since 1970, as is "time".  Memory is made free as above.  Returns NGX_OK,
- * NGX_DECLINED if it was used before, or NGX_BUSY if no more can be remembered.
+ * NGX_DECLINED if it was used before, or NGX_BUSY if there is no memory.
+ *
+ * Where there are too many the first to end gives way, and with it all that end
+ * no later than it: for these NGX_DONE is returned, they may have been used.
  */
 ngx_int_t ngx_http_idpay_cache_once(ngx_http_idpay_cache_t *cache,
     ngx_slab_pool_t *shpool, u_char *id, int64_t end, int64_t time,
@@ -155,7 +160,8 @@ void ngx_http_idpay_cache_key(ngx_http_idpay_cache_t *cache, u_char *key);
 
 /*
  * Copies the key and the used IDs to the cache of another, new zone, as many
- * as there is room for.  Needs the lock of "from".
+ * as there is room for: the others have given way there.  Needs the lock of
+ * "from".
  */
 void ngx_http_idpay_cache_copy_ids(ngx_http_idpay_cache_t *to,
     ngx_slab_pool_t *shpool, ngx_http_idpay_cache_t *from, ngx_msec_t now);

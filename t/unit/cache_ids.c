@@ -167,11 +167,31 @@ test_full(ngx_slab_pool_t *shpool, ngx_slab_pool_t *other)
 
     tap_ok(i == NGX_HTTP_IDPAY_CACHE_MAX_IDS, "so many at a time");
     tap_ok(test_once(&cache, shpool, i, TEST_TIME + 10, TEST_TIME)
-           == NGX_BUSY, "no more");
-    tap_ok(test_once(&cache, shpool, 5, TEST_TIME + 10, TEST_TIME)
+           == NGX_DONE, "none that ends before all of them");
+    tap_ok(test_once(&cache, shpool, 0, TEST_TIME + 10, TEST_TIME)
            == NGX_DECLINED, "those that are known stay so");
-    tap_ok(test_once(&cache, shpool, i, TEST_TIME + 10000, TEST_TIME + 10)
-           == NGX_OK, "but in the place of one that is over");
+    tap_ok(test_once(&cache, shpool, i, TEST_TIME + 10000, TEST_TIME)
+           == NGX_OK
+           && cache.nids == NGX_HTTP_IDPAY_CACHE_MAX_IDS
+           && test_ordered(&cache), "another one in the place of the first");
+    tap_ok(test_once(&cache, shpool, 0, TEST_TIME + 10, TEST_TIME)
+           == NGX_DONE, "which is good no more");
+    tap_ok(test_once(&cache, shpool, 70000, TEST_TIME + 10, TEST_TIME)
+           == NGX_DONE, "nor is one that ends with it");
+    tap_ok(test_once(&cache, shpool, 70001, TEST_TIME + 12, TEST_TIME)
+           == NGX_OK
+           && test_ordered(&cache), "but one that ends later");
+    tap_ok(test_once(&cache, shpool, 1, TEST_TIME + 11, TEST_TIME)
+           == NGX_DONE, "in the place of the next");
+    tap_ok(test_once(&cache, shpool, 70002, TEST_TIME + 11, TEST_TIME + 10000)
+           == NGX_DONE
+           && cache.nids == 0, "also when there is room again");
+
+    ngx_http_idpay_cache_init(&cache);
+
+    for (i = 0; i < NGX_HTTP_IDPAY_CACHE_MAX_IDS; i++) {
+        (void) test_once(&cache, shpool, i, TEST_TIME + 10 + i, TEST_TIME);
+    }
 
     ngx_http_idpay_cache_init(&copy);
     ngx_http_idpay_cache_copy_ids(&copy, other, &cache, 0);
@@ -180,9 +200,11 @@ test_full(ngx_slab_pool_t *shpool, ngx_slab_pool_t *other)
 
     tap_ok(n > 10 && n < cache.nids && test_ordered(&copy),
            "as many as there is room for are copied");
-    tap_ok(test_once(&copy, other, i, TEST_TIME + 10000, TEST_TIME + 10)
+    tap_ok(test_once(&copy, other, i - 1, TEST_TIME + 10 + i, TEST_TIME)
            == NGX_DECLINED, "the last to end among them");
-    tap_ok(test_once(&copy, other, 70000, TEST_TIME + 10000, TEST_TIME + 10)
+    tap_ok(test_once(&copy, other, i - 1 - n, TEST_TIME + 9 + i - n, TEST_TIME)
+           == NGX_DONE, "one that has no room is good no more");
+    tap_ok(test_once(&copy, other, 70000, TEST_TIME + 10000, TEST_TIME)
            == NGX_BUSY, "and no other");
 }
 
