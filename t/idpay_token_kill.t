@@ -12,6 +12,7 @@ use Test::Idpay;
 use Test::Idpay::Consent qw(give);
 use Test::Idpay::Gopay   qw(forget_requests profile status_uri);
 use Test::Idpay::Load    qw(park);
+use Test::Idpay::Process qw(wait_until);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -70,7 +71,11 @@ for my $n (1 .. $kills) {
     if ($n % ALL == 0) {
         $t->kill;
     } else {
-        my ($worker) = shuffle $t->worker_pids;
+        my $workers = wait_until(20, sub {
+            my @pids = $t->worker_pids;
+            return @pids && \@pids;
+        });
+        my ($worker) = shuffle @$workers;
         kill KILL => $worker or die "no worker $worker\n";
     }
 

@@ -8,6 +8,7 @@
 
 #include "credential/ngx_http_idpay_fetch.h"
 #include "credential/ngx_http_idpay_oauth.h"
+#include "credential/ngx_http_idpay_renew.h"
 #include "credential/ngx_http_idpay_token.h"
 #include "policy/ngx_http_idpay_retry_after.h"
 
@@ -312,6 +313,11 @@ ngx_http_idpay_consent_granted(ngx_http_idpay_consent_t *ct,
         return;
     }
 
+    /* the worker may be killed before the store has it, or tells what it has */
+
+    ct->pair.generation = ngx_http_idpay_consent_generation(ct) + 1;
+    (void) ngx_http_idpay_token_keep(ct->iucf, &ct->profile, 0, &ct->pair);
+
     ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_LOAD,
                                  ngx_http_idpay_consent_loaded);
 }
@@ -325,11 +331,9 @@ ngx_http_idpay_consent_loaded(ngx_http_idpay_store_op_t *op)
     ct = op->data;
 
     ct->generation = (op->rc == NGX_OK) ? op->token.generation : 0;
+
     ct->pair.generation = ngx_http_idpay_consent_generation(ct) + 1;
-
-    /* the worker may be killed before the store has it */
-
-    (void) ngx_http_idpay_token_keep(ct->iucf, &ct->profile, &ct->pair);
+    (void) ngx_http_idpay_token_keep(ct->iucf, &ct->profile, 0, &ct->pair);
 
     ngx_http_idpay_consent_store(ct, NGX_HTTP_IDPAY_STORE_SAVE,
                                  ngx_http_idpay_consent_saved);
@@ -400,10 +404,14 @@ ngx_http_idpay_consent_publish(ngx_http_idpay_consent_t *ct,
     time_t  life;
 
     life = ct->pair.expires - ngx_time();
-    life = ngx_max(life, 1);
+    life = ngx_max(life, 0);
 
     ngx_http_idpay_token_publish(ct->iucf, &ct->profile, 0, &ct->pair, life,
                                  unsaved);
+
+    if (unsaved) {
+        ngx_http_idpay_renew_save(ct->iucf, &ct->profile);
+    }
 
     ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                   "idpay: consent given to \"%V\" for profile %V, "

@@ -16,6 +16,10 @@
 
 #define NGX_HTTP_IDPAY_RENEW_LOOK       100
 
+/* when what could not be saved is tried again, ms */
+
+#define NGX_HTTP_IDPAY_RENEW_SAVE       5000
+
 /* how often the store may say that there is a newer token, in one renewal */
 
 #define NGX_HTTP_IDPAY_RENEW_MAX_NEWER  3
@@ -50,6 +54,9 @@ typedef struct {
 } ngx_http_idpay_renew_t;
 
 
+static ngx_http_idpay_renew_t *ngx_http_idpay_renew_create(
+    ngx_http_idpay_upstream_conf_t *iucf, ngx_str_t *profile);
+static void ngx_http_idpay_renew_again(ngx_event_t *ev);
 static void ngx_http_idpay_renew_begin(ngx_http_idpay_renew_t *rn,
     ngx_uint_t *loaded, ngx_uint_t *kept);
 static void ngx_http_idpay_renew_pair(ngx_http_idpay_renew_t *rn,
@@ -87,11 +94,10 @@ void
 ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_str_t *profile, uint64_t owner, uint64_t refused)
 {
-    ngx_uint_t                      loaded, kept;
-    ngx_http_idpay_renew_t         *rn;
-    const ngx_http_idpay_grants_t  *grants;
+    ngx_uint_t               loaded, kept;
+    ngx_http_idpay_renew_t  *rn;
 
-    rn = ngx_calloc(sizeof(ngx_http_idpay_renew_t), ngx_cycle->log);
+    rn = ngx_http_idpay_renew_create(iucf, profile);
 
     if (rn == NULL) {
         ngx_http_idpay_token_fail(iucf, profile, owner,
@@ -99,27 +105,8 @@ ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
         return;
     }
 
-    if (ngx_http_idpay_renew_all.next == NULL) {
-        ngx_queue_init(&ngx_http_idpay_renew_all);
-    }
-
-    ngx_queue_insert_tail(&ngx_http_idpay_renew_all, &rn->queue);
-
-    grants = iucf->scheme->grants;
-
-    rn->iucf = iucf;
-    rn->grant = profile->len ? &grants->client : &grants->application;
     rn->owner = owner;
     rn->refused = refused;
-
-    rn->profile.data = rn->name;
-    rn->profile.len = profile->len;
-    ngx_memcpy(rn->name, profile->data, profile->len);
-
-    rn->timer.handler = ngx_http_idpay_renew_look;
-    rn->timer.data = rn;
-    rn->timer.log = ngx_cycle->log;
-    rn->timer.cancelable = 1;
 
     ngx_http_idpay_renew_begin(rn, &loaded, &kept);
 
@@ -138,6 +125,114 @@ ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
     } else {
         ngx_http_idpay_renew_fetch(rn);
     }
+}
+
+
+static ngx_http_idpay_renew_t *
+ngx_http_idpay_renew_create(ngx_http_idpay_upstream_conf_t *iucf,
+    ngx_str_t *profile)
+{
+    ngx_http_idpay_renew_t         *rn;
+    const ngx_http_idpay_grants_t  *grants;
+
+    rn = ngx_calloc(sizeof(ngx_http_idpay_renew_t), ngx_cycle->log);
+    if (rn == NULL) {
+        return NULL;
+    }
+
+    if (ngx_http_idpay_renew_all.next == NULL) {
+        ngx_queue_init(&ngx_http_idpay_renew_all);
+    }
+
+    ngx_queue_insert_tail(&ngx_http_idpay_renew_all, &rn->queue);
+
+    grants = iucf->scheme->grants;
+
+    rn->iucf = iucf;
+    rn->grant = profile->len ? &grants->client : &grants->application;
+
+    rn->profile.data = rn->name;
+    rn->profile.len = profile->len;
+    ngx_memcpy(rn->name, profile->data, profile->len);
+
+    rn->timer.handler = ngx_http_idpay_renew_look;
+    rn->timer.data = rn;
+    rn->timer.log = ngx_cycle->log;
+    rn->timer.cancelable = 1;
+
+    return rn;
+}
+
+
+void
+ngx_http_idpay_renew_save(ngx_http_idpay_upstream_conf_t *iucf,
+    ngx_str_t *profile)
+{
+    ngx_queue_t             *q;
+    ngx_http_idpay_renew_t  *rn, *other;
+
+    /* a single process may outlive its configuration, where a worker ends */
+
+    if (ngx_process == NGX_PROCESS_SINGLE) {
+        return;
+    }
+
+    rn = ngx_http_idpay_renew_create(iucf, profile);
+    if (rn == NULL) {
+        return;
+    }
+
+    /* once for each profile */
+
+    for (q = ngx_queue_head(&ngx_http_idpay_renew_all);
+         q != &rn->queue;
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_http_idpay_renew_t, queue);
+
+        if (other->timer.handler == ngx_http_idpay_renew_again
+            && other->iucf == iucf
+            && other->profile.len == profile->len
+            && ngx_memcmp(other->name, profile->data, profile->len) == 0)
+        {
+            ngx_http_idpay_renew_end(rn);
+            return;
+        }
+    }
+
+    rn->timer.handler = ngx_http_idpay_renew_again;
+
+    ngx_add_timer(&rn->timer, NGX_HTTP_IDPAY_RENEW_SAVE);
+}
+
+
+static void
+ngx_http_idpay_renew_again(ngx_event_t *ev)
+{
+    ngx_uint_t               loaded, kept;
+    ngx_http_idpay_renew_t  *rn;
+
+    rn = ev->data;
+
+    if (ngx_http_idpay_token_lease(rn->iucf, &rn->profile, &rn->owner)
+        != NGX_OK)
+    {
+        ngx_add_timer(ev, NGX_HTTP_IDPAY_RENEW_SAVE);
+        return;
+    }
+
+    ngx_http_idpay_renew_begin(rn, &loaded, &kept);
+
+    if (!kept) {
+        ngx_http_idpay_token_release(rn->iucf, &rn->profile, rn->owner);
+        ngx_http_idpay_renew_end(rn);
+        return;
+    }
+
+    ev->handler = ngx_http_idpay_renew_look;
+
+    ngx_http_idpay_renew_store(rn, NGX_HTTP_IDPAY_STORE_SAVE,
+                               ngx_http_idpay_renew_saved);
 }
 
 
@@ -485,8 +580,15 @@ ngx_http_idpay_renew_granted(ngx_http_idpay_renew_t *rn,
 
     /* the worker may be killed before the store has it */
 
-    if (rn->profile.len) {
-        (void) ngx_http_idpay_token_keep(rn->iucf, &rn->profile, &rn->pair);
+    if (rn->profile.len
+        && ngx_http_idpay_token_keep(rn->iucf, &rn->profile, rn->owner,
+                                     &rn->pair)
+           == NGX_DECLINED)
+    {
+        /* a new consent: this pair is of the former one */
+
+        ngx_http_idpay_renew_end(rn);
+        return;
     }
 
     ngx_http_idpay_renew_store(rn, NGX_HTTP_IDPAY_STORE_SAVE,
@@ -633,10 +735,15 @@ ngx_http_idpay_renew_publish(ngx_http_idpay_renew_t *rn, ngx_uint_t unsaved)
     time_t  life;
 
     life = rn->pair.expires - ngx_time();
-    life = ngx_max(life, 1);
+    life = ngx_max(life, 0);
 
     ngx_http_idpay_token_publish(rn->iucf, &rn->profile, rn->owner, &rn->pair,
                                  life, unsaved);
+
+    if (unsaved) {
+        ngx_http_idpay_renew_save(rn->iucf, &rn->profile);
+    }
+
     ngx_http_idpay_renew_end(rn);
 }
 

@@ -31,6 +31,13 @@ void ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
     ngx_str_t *profile, uint64_t owner, uint64_t refused);
 
 /*
+ * Sees to it that a pair which is kept in the zone is saved, also if no call
+ * asks for it; but not in a single process, where calls do.
+ */
+void ngx_http_idpay_renew_save(ngx_http_idpay_upstream_conf_t *iucf,
+    ngx_str_t *profile);
+
+/*
  * Wipes and frees what is under way.  For the module's exit_process, when
  * neither libcurl nor the store calls back any more.
  */

@@ -25,6 +25,7 @@ struct ngx_http_idpay_store_s {
     ngx_http_idpay_store_user_t   user;
 
     ngx_queue_t                   jobs;      /* the first one is under way */
+    ngx_msec_t                    began;     /* that one, ms */
     ngx_event_t                   timer;
     ngx_log_t                    *log;
 
@@ -54,6 +55,7 @@ static void ngx_http_idpay_store_thread_done(ngx_event_t *ev);
 #endif
 static void ngx_http_idpay_store_turn(ngx_event_t *ev);
 static void ngx_http_idpay_store_done(ngx_http_idpay_store_t *store);
+static void ngx_http_idpay_store_give_up(ngx_http_idpay_store_t *store);
 static void ngx_http_idpay_store_report(ngx_http_idpay_store_t *store,
     ngx_http_idpay_store_op_t *op);
 static void ngx_http_idpay_store_cleanup(void *data);
@@ -280,9 +282,13 @@ ngx_http_idpay_store_next(ngx_http_idpay_store_t *store)
         return;
     }
 
+    store->began = ngx_current_msec;
+
 #if (NGX_THREADS)
 
-    if (store->task && ngx_process != NGX_PROCESS_SINGLE) {
+    if (store->task && ngx_process != NGX_PROCESS_SINGLE
+        && !ngx_http_idpay_store_job(store)->failed)
+    {
         store->busy = 1;
 
         if (ngx_thread_task_post(store->pool, store->task) == NGX_OK) {
@@ -336,7 +342,8 @@ ngx_http_idpay_store_thread_done(ngx_event_t *ev)
 static void
 ngx_http_idpay_store_turn(ngx_event_t *ev)
 {
-    ngx_http_idpay_store_t  *store;
+    ngx_http_idpay_store_t      *store;
+    ngx_http_idpay_store_job_t  *job;
 
     store = ev->data;
 
@@ -349,7 +356,11 @@ ngx_http_idpay_store_turn(ngx_event_t *ev)
 
 #endif
 
-    ngx_http_idpay_store_row_run(&store->db, ngx_http_idpay_store_job(store));
+    job = ngx_http_idpay_store_job(store);
+
+    if (!job->failed) {
+        ngx_http_idpay_store_row_run(&store->db, job);
+    }
 
     ngx_http_idpay_store_done(store);
 }
@@ -364,6 +375,10 @@ ngx_http_idpay_store_done(ngx_http_idpay_store_t *store)
 
     if (job->op.rc == NGX_ERROR) {
         ngx_http_idpay_store_report(store, &job->op);
+
+        if (ngx_current_msec - store->began >= NGX_HTTP_IDPAY_STORE_BUSY) {
+            ngx_http_idpay_store_give_up(store);
+        }
     }
 
     /* it stays the first one, so that what the handler posts waits */
@@ -374,6 +389,35 @@ ngx_http_idpay_store_done(ngx_http_idpay_store_t *store)
     ngx_http_idpay_store_row_free(job);
 
     ngx_http_idpay_store_next(store);
+}
+
+
+/*
+ * Others have the database, and all that has waited meanwhile would wait as
+ * long, one after another, and longer than its callers can.  What only reads
+ * does not wait, and a row that is to be removed has nobody to do it later.
+ */
+
+static void
+ngx_http_idpay_store_give_up(ngx_http_idpay_store_t *store)
+{
+    ngx_queue_t                 *q;
+    ngx_http_idpay_store_job_t  *job;
+
+    for (q = ngx_queue_next(ngx_queue_head(&store->jobs));
+         q != ngx_queue_sentinel(&store->jobs);
+         q = ngx_queue_next(q))
+    {
+        job = ngx_queue_data(q, ngx_http_idpay_store_job_t, queue);
+
+        if (job->op.action == NGX_HTTP_IDPAY_STORE_INTEND
+            || job->op.action == NGX_HTTP_IDPAY_STORE_WITHDRAW
+            || job->op.action == NGX_HTTP_IDPAY_STORE_SAVE)
+        {
+            job->failed = 1;
+            job->op.rc = NGX_ERROR;
+        }
+    }
 }
 
 

@@ -28,6 +28,13 @@
 
 #define NGX_HTTP_IDPAY_MAX_PROFILE     32
 
+/*
+ * No intent is written for so long, ms: one that seems to be is of a clock that
+ * has been set back, and has ended
+ */
+
+#define NGX_HTTP_IDPAY_STORE_MAX_INTENT  60000
+
 /* rows of one list */
 
 #define NGX_HTTP_IDPAY_STORE_MAX_LIST  1000

@@ -474,6 +474,10 @@ ngx_http_idpay_store_row_read(ngx_http_idpay_store_db_t *db,
     row->owner = ngx_http_idpay_sqlite_int(stmt, 5);
     row->until = ngx_http_idpay_sqlite_int(stmt, 6);
 
+    if (row->until > job->now + NGX_HTTP_IDPAY_STORE_MAX_INTENT) {
+        row->until = job->now;
+    }
+
     if (open) {
         token = &job->op.token;
 

@@ -24,6 +24,7 @@ typedef struct {
     int64_t                         now;       /* when posted, ms since 1970 */
     ngx_str_t                       bound;     /* what its row is sealed with */
     size_t                          size;      /* of this and its texts */
+    ngx_uint_t                      failed;    /* it is not to be tried */
 
     u_char                         *buf;       /* of the results, or NULL */
     size_t                          len;

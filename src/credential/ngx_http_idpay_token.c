@@ -17,6 +17,7 @@
 static ngx_int_t ngx_http_idpay_token_test(
     ngx_http_idpay_upstream_conf_t *iucf, ngx_http_idpay_entry_t *entry,
     uint64_t refused, ngx_msec_t now, ngx_uint_t *start);
+static void ngx_http_idpay_token_draw(void);
 static void ngx_http_idpay_token_take(ngx_http_idpay_entry_t *entry,
     ngx_msec_t now);
 static ngx_uint_t ngx_http_idpay_token_leased(ngx_http_idpay_entry_t *entry,
@@ -39,7 +40,7 @@ static void ngx_http_idpay_token_wake(void);
 static ngx_queue_t       ngx_http_idpay_token_waits;
 static ngx_event_t       ngx_http_idpay_token_event;
 static ngx_connection_t  ngx_http_idpay_token_dumb;
-static uint32_t          ngx_http_idpay_token_owners;
+static uint64_t          ngx_http_idpay_token_owners;
 
 
 ngx_int_t
@@ -63,6 +64,8 @@ ngx_http_idpay_token_get(ngx_http_idpay_upstream_conf_t *iucf,
     len = 0;
 
     ngx_memzero(token, sizeof(ngx_http_idpay_token_t));
+
+    ngx_http_idpay_token_draw();
 
     ngx_shmtx_lock(&shpool->mutex);
 
@@ -176,10 +179,23 @@ ngx_http_idpay_token_test(ngx_http_idpay_upstream_conf_t *iucf,
 }
 
 
+/* a process ID may come again, in another container or after a restart */
+
+static void
+ngx_http_idpay_token_draw(void)
+{
+    if (ngx_http_idpay_token_owners == 0) {
+        (void) ngx_http_idpay_crypto_random(
+                                      (u_char *) &ngx_http_idpay_token_owners,
+                                      sizeof(uint64_t));
+    }
+}
+
+
 static void
 ngx_http_idpay_token_take(ngx_http_idpay_entry_t *entry, ngx_msec_t now)
 {
-    entry->owner = ((uint64_t) ngx_pid << 32) | ++ngx_http_idpay_token_owners;
+    entry->owner = ++ngx_http_idpay_token_owners;
     entry->lease = now + NGX_HTTP_IDPAY_TOKEN_LEASE;
 }
 
@@ -438,6 +454,8 @@ ngx_http_idpay_token_lease(ngx_http_idpay_upstream_conf_t *iucf,
     now = ngx_current_msec;
     shpool = iucf->zone->shpool;
 
+    ngx_http_idpay_token_draw();
+
     ngx_shmtx_lock(&shpool->mutex);
 
     entry = ngx_http_idpay_cache_find(iucf->zone->cache, iucf->shared,
@@ -467,7 +485,7 @@ ngx_http_idpay_token_lease(ngx_http_idpay_upstream_conf_t *iucf,
 
 ngx_int_t
 ngx_http_idpay_token_keep(ngx_http_idpay_upstream_conf_t *iucf,
-    ngx_str_t *profile, ngx_http_idpay_store_token_t *pair)
+    ngx_str_t *profile, uint64_t owner, ngx_http_idpay_store_token_t *pair)
 {
     ngx_int_t                rc;
     ngx_msec_t               now;
@@ -491,7 +509,12 @@ ngx_http_idpay_token_keep(ngx_http_idpay_upstream_conf_t *iucf,
 
     /* the refresh token is the mark that there is a pair to be saved */
 
-    if (entry
+    if (entry && owner && entry->owner != owner && entry->kept_refresh.len
+        && entry->kept_generation >= pair->generation)
+    {
+        rc = NGX_DECLINED;
+
+    } else if (entry
         && ngx_http_idpay_cache_set(cache, shpool, entry, &entry->kept_access,
                                     &pair->access, now)
            == NGX_OK
@@ -501,12 +524,13 @@ ngx_http_idpay_token_keep(ngx_http_idpay_upstream_conf_t *iucf,
     {
         entry->kept_generation = pair->generation;
         entry->kept_expires = pair->expires;
+        entry->owner = owner ? entry->owner : 0;
         rc = NGX_OK;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "idpay: no room for a token of \"%V\", enlarge "
                       "\"idpay_zone\"", &iucf->name);
@@ -556,11 +580,14 @@ ngx_http_idpay_token_publish(ngx_http_idpay_upstream_conf_t *iucf,
     }
 
     /*
-     * What the store has may be published again.  Without one a pair that is
-     * not newer is of a consent that another one has replaced meanwhile.
+     * What the store has may be published again, and who has the lease is
+     * right: the store counts anew where another nginx has forgotten a profile.
+     * Without a store a pair that is not newer is of a consent that another one
+     * has replaced meanwhile.
      */
 
-    if (entry->generation > pair->generation
+    if ((entry->generation > pair->generation
+         && (owner == 0 || entry->owner != owner))
         || (entry->generation == pair->generation && iucf->store == NULL))
     {
         rc = NGX_OK;
@@ -603,7 +630,6 @@ ngx_http_idpay_token_publish(ngx_http_idpay_upstream_conf_t *iucf,
         entry->cause = NGX_HTTP_IDPAY_CAUSE_NONE;
     }
 
-
     rc = NGX_OK;
 
 done:
@@ -612,6 +638,11 @@ done:
 
     if (entry && (entry->owner == owner || owner == 0)) {
         entry->owner = 0;
+
+        if (rc != NGX_OK) {
+            ngx_http_idpay_token_delay(entry, NGX_HTTP_IDPAY_CAUSE_FAILED, now,
+                                       0);
+        }
     }
 
     if (entry) {

@@ -112,14 +112,18 @@ ngx_int_t ngx_http_idpay_token_lease(ngx_http_idpay_upstream_conf_t *iucf,
 
 /*
  * Keeps a pair that is to be saved, so that another worker can do it if this
- * one is killed.  Returns NGX_OK or NGX_ERROR, which is logged.
+ * one is killed.  "owner" is 0 for that of a new consent: whoever has the lease
+ * loses it.  Returns NGX_OK; NGX_DECLINED if the lease is lost and such a pair
+ * is kept, which this one must not replace, here or in the store; or NGX_ERROR,
+ * which is logged.
  */
 ngx_int_t ngx_http_idpay_token_keep(ngx_http_idpay_upstream_conf_t *iucf,
-    ngx_str_t *profile, ngx_http_idpay_store_token_t *pair);
+    ngx_str_t *profile, uint64_t owner, ngx_http_idpay_store_token_t *pair);
 
 /*
  * Publishes a pair that lives for "life" s and ends the lease.  Of what is to
- * be saved nothing is kept, unless "unsaved" is set.
+ * be saved nothing is kept, unless "unsaved" is set.  Where the zone has no
+ * room for it that is logged, and the lease ends as one does without a token.
  *
  * A pair of a new consent needs no lease: "owner" is 0, and whoever has the
  * lease loses it.  Where there is no store its generation is 0, and set here.

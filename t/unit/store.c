@@ -156,6 +156,18 @@ test_intents(void)
            "save: ends intents and doubt");
     ngx_http_idpay_store_row_free(job);
 
+    b.generation = 5;
+    b.until = NOW + 20000;
+    tap_ok(done(&db, b) == NGX_OK, "intents: before the clock is set back");
+
+    a.action = NGX_HTTP_IDPAY_STORE_INTEND;
+    a.generation = 5;
+    a.until = NOW - 3600000 + 20000;
+    job = run_at(&db, a, NOW - 3600000);
+    tap_ok(job->op.rc == NGX_OK && job->op.token.doubt,
+           "intents: one of a clock that was set back has ended, in doubt");
+    ngx_http_idpay_store_row_free(job);
+
     ngx_http_idpay_store_db_close(&db);
 }
 
