@@ -70,7 +70,7 @@ my @rows = (
     told(409, 'conflict', 'conflict', 'the request is cancelled'),
     told(429, 'rate_limited', 'throttled', 'wait a while'),
     rows(500, 'provider_error', 'internal', 'a new version comes'),
-    rows(501, 'provider_error', 'later', 'it is not implemented', again => 'no'),
+    rows(501, 'provider_error', 'unknown', 'no such method here', again => 'no'),
     rows(503, 'provider_unavailable', 'disabled', 'this endpoint is disabled'),
 
     # Only some have a code and a message.

@@ -700,6 +700,8 @@ ngx_http_idpay_token_fail(ngx_http_idpay_upstream_conf_t *iucf,
             entry->loaded = 0;
 
             (void) ngx_http_idpay_cache_set(cache, shpool, entry,
+                                            &entry->kept_access, &none, now);
+            (void) ngx_http_idpay_cache_set(cache, shpool, entry,
                                             &entry->kept_refresh, &none, now);
         }
     }

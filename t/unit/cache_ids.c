@@ -8,6 +8,7 @@
 
 #include "../../src/zone/ngx_http_idpay_cache.c"
 
+#include "slab.h"
 #include "tap.h"
 
 
@@ -19,38 +20,12 @@ static ngx_log_t    test_log;
 static ngx_cycle_t  test_cycle;
 
 
-static ngx_slab_pool_t *test_pool(size_t pages);
 static ngx_int_t test_once(ngx_http_idpay_cache_t *cache,
     ngx_slab_pool_t *shpool, ngx_uint_t n, int64_t end, int64_t time);
 static ngx_uint_t test_ordered(ngx_http_idpay_cache_t *cache);
 static void test_ids(ngx_slab_pool_t *shpool);
 static void test_full(ngx_slab_pool_t *shpool, ngx_slab_pool_t *other);
 static void test_key(ngx_slab_pool_t *shpool, ngx_slab_pool_t *other);
-
-
-static ngx_slab_pool_t *
-test_pool(size_t pages)
-{
-    size_t            size;
-    u_char           *p;
-    ngx_slab_pool_t  *sp;
-
-    size = pages * ngx_pagesize;
-
-    p = ngx_memalign(ngx_pagesize, size, &test_log);
-    ngx_memzero(p, size);
-
-    sp = (ngx_slab_pool_t *) p;
-    sp->end = p + size;
-    sp->min_shift = 3;
-    sp->addr = p;
-
-    (void) ngx_shmtx_create(&sp->mutex, &sp->lock, NULL);
-    ngx_slab_init(sp);
-    sp->log_nomem = 0;
-
-    return sp;
-}
 
 
 /* the first byte of an ID is the same for many */
@@ -257,9 +232,9 @@ main(int argc, char *const *argv)
     ngx_time_init();
     ngx_slab_sizes_init();
 
-    shpool = test_pool(TEST_PAGES);
-    small = test_pool(8);
-    other = test_pool(8);
+    shpool = slab_pool(TEST_PAGES, &test_log);
+    small = slab_pool(8, &test_log);
+    other = slab_pool(8, &test_log);
 
     test_ids(shpool);
     test_full(shpool, small);

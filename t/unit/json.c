@@ -8,7 +8,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <cjson/cJSON.h>
 
 static void *scarce(size_t size);
 

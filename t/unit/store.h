@@ -12,7 +12,7 @@
 
 #include <ngx_event.h>
 
-#include <sqlite3.h>
+#include "../../src/lib/ngx_http_idpay_sqlite.c"
 
 #include "tap.h"
 

@@ -9,13 +9,13 @@
 
 #include "../../src/credential/ngx_http_idpay_token.c"
 
+#include "slab.h"
 #include "tap.h"
 
 
 #define TEST_PAGES  64
 
 
-static ngx_slab_pool_t *test_zone(void);
 static void test_begin(ngx_msec_t now);
 static ngx_int_t test_get(uint64_t refused);
 static void test_publish(uint64_t generation, time_t life);
@@ -52,31 +52,6 @@ ngx_http_idpay_renew(ngx_http_idpay_upstream_conf_t *iucf,
 {
     test_owner = owner;
     test_renewals++;
-}
-
-
-static ngx_slab_pool_t *
-test_zone(void)
-{
-    size_t            size;
-    u_char           *p;
-    ngx_slab_pool_t  *sp;
-
-    size = TEST_PAGES * ngx_pagesize;
-
-    p = ngx_memalign(ngx_pagesize, size, &test_log);
-    ngx_memzero(p, size);
-
-    sp = (ngx_slab_pool_t *) p;
-    sp->end = p + size;
-    sp->min_shift = 3;
-    sp->addr = p;
-
-    (void) ngx_shmtx_create(&sp->mutex, &sp->lock, NULL);
-    ngx_slab_init(sp);
-    sp->log_nomem = 0;
-
-    return sp;
 }
 
 
@@ -395,7 +370,7 @@ main(int argc, char *const *argv)
 
     ngx_http_idpay_cache_init(&test_cache);
 
-    test_shared.shpool = test_zone();
+    test_shared.shpool = slab_pool(TEST_PAGES, &test_log);
     test_shared.cache = &test_cache;
     test_iucf.zone = &test_shared;
 
